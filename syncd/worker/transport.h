@@ -15,7 +15,6 @@
 #include "base/compiler.h"
 #include "base/error.h"
 #include "syncd/worker/loop.h"
-#include "syncd/worker/pool.h"
 
 #define TRANSPORT_CONNECT_TIMEOUT_MS 30000 /* name resolution included */
 #define TRANSPORT_TLS_TIMEOUT_MS     30000
@@ -54,7 +53,6 @@ struct transport_options {
 	/* Shell command whose stdin and stdout are the connection; NULL = TCP.
 	   With TLS `host` is still the name that is checked. */
 	const char *tunnel;
-	struct pool *pool;           /* resolves names */
 	uint64_t connect_timeout_ms; /* 0 = TRANSPORT_CONNECT_TIMEOUT_MS */
 	uint64_t tls_timeout_ms;     /* 0 = TRANSPORT_TLS_TIMEOUT_MS */
 };
