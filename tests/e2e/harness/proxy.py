@@ -1,0 +1,204 @@
+"""A TCP proxy on loopback that records, counts, delays, freezes and cuts."""
+
+import re
+import socket
+import threading
+import time
+from collections import deque
+
+from . import environment
+
+LITERAL = re.compile(rb"\{(\d+)\+?\}\Z")
+READS_ONLY = {
+    "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "AUTHENTICATE", "LOGIN",
+    "ENABLE", "SELECT", "EXAMINE", "LIST", "LSUB", "NAMESPACE", "STATUS",
+    "IDLE", "DONE", "UNSELECT", "SEARCH", "FETCH", "ID", "NOTIFY", "COMPRESS",
+    "CHECK", "GETQUOTA", "GETQUOTAROOT",
+}
+
+
+class Direction:
+    """Bytes from one socket to the other, in order, each after the delay."""
+
+    def __init__(self, proxy, source, target, record):
+        self.proxy = proxy
+        self.source = source
+        self.target = target
+        self.record = record
+        self.queue = deque()
+        self.ready = threading.Condition()
+        threading.Thread(target=self.read, daemon=True).start()
+        threading.Thread(target=self.write, daemon=True).start()
+
+    def put(self, data):
+        with self.ready:
+            self.queue.append((time.monotonic() + self.proxy.delay, data))
+            self.ready.notify()
+
+    def read(self):
+        while True:
+            try:
+                data = self.source.recv(65536)
+            except OSError:
+                data = b""
+            self.record(data)
+            self.put(data)
+            if not data:
+                return
+
+    def write(self):
+        while True:
+            with self.ready:
+                while not self.queue:
+                    self.ready.wait()
+                due, data = self.queue.popleft()
+            time.sleep(max(0, due - time.monotonic()))
+            self.proxy.thawed.wait()
+            try:
+                if not data:
+                    self.target.shutdown(socket.SHUT_WR)
+                    return
+                self.target.sendall(data)
+            except OSError:
+                return
+
+
+class Connection:
+    def __init__(self, proxy, client, server):
+        self.sockets = (client, server)
+        self.sent = bytearray()
+        self.received = 0
+        for each in self.sockets:
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.proxy = proxy
+        Direction(proxy, client, server, self.record_sent)
+        Direction(proxy, server, client, self.record_received)
+
+    def record_sent(self, data):
+        self.sent += data
+
+    def record_received(self, data):
+        self.received += len(data)
+        limit = self.proxy.cut_after
+        if limit is not None and self.received > limit:
+            self.proxy.cut_after = None
+            self.cut()
+
+    def cut(self):
+        for each in self.sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+class Proxy:
+    """Listens on `port`, talks to `target_port`."""
+
+    def __init__(self, target_port, delay=0.0):
+        self.target_port = target_port
+        self.delay = delay
+        self.cut_after = None
+        self.thawed = threading.Event()
+        self.thawed.set()
+        self.connections = []
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(
+                    ("127.0.0.1", self.target_port), 5)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
+            self.connections.append(Connection(self, client, server))
+
+    def cut(self):
+        """Breaks every connection; new ones are let in."""
+        for connection in list(self.connections):
+            connection.cut()
+
+    def freeze(self):
+        """Nothing passes any more, and nobody is told."""
+        self.thawed.clear()
+
+    def thaw(self):
+        self.thawed.set()
+
+    def forget(self):
+        """Starts the record anew."""
+        for connection in self.connections:
+            connection.sent.clear()
+            connection.received = 0
+
+    def close(self):
+        # shutdown() wakes the thread that sits in accept(); close() does not.
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        self.thaw()
+        self.cut()
+
+    @property
+    def received(self):
+        """Bytes that came from the server."""
+        return sum(each.received for each in self.connections)
+
+    def commands(self):
+        """Every command sent, as (VERB, line); UID FETCH counts as FETCH."""
+        found = []
+        for connection in self.connections:
+            found += parse_commands(bytes(connection.sent))
+        return found
+
+    def changing_commands(self):
+        """Those that may change something on the server."""
+        return [line for verb, line in self.commands()
+                if verb not in READS_ONLY]
+
+
+def parse_commands(data):
+    """`data`: the client's side of one plain connection."""
+    found = []
+    line = b""
+    while data:
+        piece, end, data = data.partition(b"\r\n")
+        if not end:
+            break
+        line += piece
+        literal = LITERAL.search(piece)
+        if literal:
+            size = int(literal[1])
+            line += b"<%d bytes>" % size
+            data = data[size:]
+            continue
+        words = line.split()
+        if len(words) > 1:
+            verb = words[1].upper()
+            if verb == b"UID" and len(words) > 2:
+                verb = words[2].upper()
+            found.append((verb.decode(errors="replace"),
+                          line.decode(errors="replace")))
+        line = b""
+    return found
+
+
+def wait_for_connection(proxy, timeout=10):
+    environment.wait_until(lambda: proxy.connections, timeout,
+                           "a connection through the proxy")
