@@ -67,4 +67,9 @@ const struct imap_literal *imap_parser_literal(
    means somebody injected them. */
 size_t imap_parser_pending(const struct imap_parser *parser);
 
+/* Right after a response: the octets behind it, which the parser forgets. They
+   stay borrowed from what was fed. */
+size_t imap_parser_take_pending(struct imap_parser *parser,
+	const uint8_t **data_out);
+
 #endif

@@ -29,7 +29,9 @@ enum imap_response_kind {
 	IMAP_RESPONSE_VANISHED,
 	IMAP_RESPONSE_FETCH,
 	IMAP_RESPONSE_SEARCH,  /* both * SEARCH and * ESEARCH */
-	IMAP_RESPONSE_UNKNOWN, /* skipped; nothing to read */
+	/* Skipped: `name`, is_broken. A broken response of a kind we know proves
+	   nothing: what it would have told stays unknown, not absent. */
+	IMAP_RESPONSE_UNKNOWN,
 };
 
 enum imap_status {
@@ -77,7 +79,7 @@ enum imap_code_kind {
 	IMAP_CODE_NONEXISTENT,
 	IMAP_CODE_EXPUNGEISSUED,
 	IMAP_CODE_HASCHILDREN,
-	IMAP_CODE_OTHER, /* name */
+	IMAP_CODE_OTHER,          /* name; atom = its raw payload, or NULL */
 };
 
 /* UIDs in the order the server wrote them: pairs of COPYUID match by position
@@ -160,7 +162,8 @@ struct imap_fetch {
 	uint64_t size;          /* RFC822.SIZE: may lie, never a literal length */
 	int64_t internal_date;  /* seconds since 1970 */
 	struct imap_words flags; /* as sent, in order */
-	const char *email_id;
+	const char *email_id;    /* EMAILID (RFC 8474), else X-GM-MSGID */
+	/* Of the whole-body item if there is one, else of the last body item. */
 	enum imap_body body;
 	bool is_whole_body;      /* BODY[] or RFC822, no partial origin */
 	bool is_header;          /* BODY[HEADER…] or RFC822.HEADER */
@@ -180,6 +183,8 @@ struct imap_search {
 struct imap_response {
 	enum imap_response_kind kind;
 	const char *tag;       /* TAGGED */
+	const char *name;      /* UNKNOWN: upper-case keyword, or NULL */
+	bool is_broken;        /* UNKNOWN: a known kind that makes no sense */
 	uint32_t number;       /* EXISTS, RECENT, EXPUNGE */
 	struct imap_words words; /* CAPABILITY, ENABLED, FLAGS; ID: key value … */
 	union {
