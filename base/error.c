@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,42 +21,12 @@ static const char *const CODE_NAMES[] = {
 	[ERROR_STOPPED] = "stopped",
 };
 
-/* Octets of the printable character `text` starts with; 0 when it is a control
-   character (C0, DEL, or C1, which some terminals obey) or no UTF-8. */
-static size_t printable_size(const char *text)
-{
-	const unsigned char *bytes = (const unsigned char *)text;
-	size_t size;
-
-	if (bytes[0] < 0x80)
-		return bytes[0] >= 0x20 && bytes[0] != 0x7f ? 1 : 0;
-	if (bytes[0] == 0xc2 && bytes[1] < 0xa0)
-		return 0;
-	size = bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;
-	if (strnlen(text, size) < size || !text_is_utf8(text, size))
-		return 0;
-	return size;
-}
-
-static void make_printable(char *text)
-{
-	while (*text != '\0') {
-		size_t size = printable_size(text);
-
-		if (size == 0) {
-			*text = '?';
-			size = 1;
-		}
-		text += size;
-	}
-}
-
 static void PRINTF_LIKE(2, 0)
 	set_message(struct error *error, const char *format, va_list arguments)
 {
 	(void)vsnprintf(
 		error->message, sizeof(error->message), format, arguments);
-	make_printable(error->message);
+	text_make_printable(error->message);
 }
 
 bool error_set(
@@ -97,7 +65,7 @@ bool error_set_errno(struct error *error, const char *format, ...)
 	size = strlen(error->message);
 	(void)snprintf(error->message + size, sizeof(error->message) - size,
 		": %s", reason);
-	make_printable(error->message);
+	text_make_printable(error->message);
 	return false;
 }
 
@@ -117,7 +85,7 @@ bool error_prefix(struct error *error, const char *format, ...)
 	size = strlen(error->message);
 	(void)snprintf(error->message + size, sizeof(error->message) - size,
 		": %s", inner.message);
-	make_printable(error->message);
+	text_make_printable(error->message);
 	return false;
 }
 

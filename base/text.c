@@ -99,3 +99,33 @@ bool text_is_utf8(const char *text, size_t size)
 	}
 	return true;
 }
+
+/* Octets of the printable character `text` starts with; 0 when it is a control
+   character (C0, DEL, or C1, which some terminals obey) or no UTF-8. */
+static size_t printable_size(const char *text)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	size_t size;
+
+	if (bytes[0] < 0x80)
+		return bytes[0] >= 0x20 && bytes[0] != 0x7f ? 1 : 0;
+	if (bytes[0] == 0xc2 && bytes[1] < 0xa0)
+		return 0;
+	size = bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;
+	if (strnlen(text, size) < size || !text_is_utf8(text, size))
+		return 0;
+	return size;
+}
+
+void text_make_printable(char *text)
+{
+	while (*text != '\0') {
+		size_t size = printable_size(text);
+
+		if (size == 0) {
+			*text = '?';
+			size = 1;
+		}
+		text += size;
+	}
+}

@@ -14,4 +14,8 @@ bool text_ends_with(const char *text, const char *suffix);
 /* Well-formed UTF-8: no overlong forms, no surrogates, no NUL. */
 bool text_is_utf8(const char *text, size_t size);
 
+/* Replaces control characters and what is no UTF-8 by '?', so that words of
+   others cannot drive a terminal. */
+void text_make_printable(char *text);
+
 #endif
