@@ -54,7 +54,8 @@ void imap_command_append_text(struct imap_command *command, const char *text);
 /* A literal whose `size` bytes the caller streams when the session asks. */
 void imap_command_add_stream(struct imap_command *command, uint64_t size);
 /* The initial response of AUTHENTICATE, as raw bytes: sent at once with
-   SASL-IR, else at the first empty challenge. */
+   SASL-IR (and while the line stays under IMAP_COMMAND_LINE_MAX), else as the
+   answer to the first challenge. */
 void imap_command_set_initial_response(struct imap_command *command,
 	const void *data, size_t size);
 
