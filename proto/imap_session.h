@@ -70,7 +70,9 @@ enum imap_event_kind {
 	   imap_session_answer(). */
 	IMAP_EVENT_CHALLENGE,
 	/* APPEND: the server is ready for the literal's bytes; hand them in
-	   with imap_session_append_data(). */
+	   with imap_session_append_data(). Without LITERAL+ to wait for, this
+	   comes from imap_session_next() right after the submit, so call it
+	   then too. A literal of no octets is not asked for. */
 	IMAP_EVENT_LITERAL_WANTED,
 	IMAP_EVENT_IDLING, /* the + of IDLE came */
 	IMAP_EVENT_ERROR,  /* `error` is set; close the connection */
@@ -92,7 +94,11 @@ struct imap_session_options {
 	const char *const *disable;
 	size_t disable_count;
 	unsigned pipeline_max; /* commands in flight; 0 = 20 */
-	bool is_secure;        /* TLS is up already, or not needed */
+	/* TLS is up already, or not needed. While false only CAPABILITY, ID,
+	   STARTTLS and LOGOUT may be submitted (anything else is an error at
+	   imap_session_next()), and only capabilities and status lines are
+	   listened to. */
+	bool is_secure;
 };
 
 struct imap_session *imap_session_new(
@@ -132,10 +138,12 @@ void imap_session_cancel_authentication(struct imap_session *session);
    imap_session_output(), so that the caller can stay below a bound. */
 size_t imap_session_append_data(struct imap_session *session,
 	const uint8_t *data, size_t size);
-/* True while a streamed literal's bytes are due. */
+/* True while a streamed literal's bytes are due, also when the server refused
+   the command meanwhile: DONE comes when they are all sent. */
 bool imap_session_wants_data(const struct imap_session *session);
 
-/* DONE (RFC 2177). Only after IMAP_EVENT_IDLING. */
+/* DONE (RFC 2177). Only after IMAP_EVENT_IDLING; without effect when the
+   server ended IDLE by itself. Other commands wait until then. */
 void imap_session_idle_done(struct imap_session *session);
 
 enum imap_session_state imap_session_state(
@@ -155,13 +163,14 @@ uint64_t imap_session_append_limit(const struct imap_session *session);
 bool imap_session_is_enabled(const struct imap_session *session,
 	enum imap_capability capability);
 
-/* After the tagged OK of STARTTLS: forgets capabilities and everything else
-   learned in plaintext. Fails when bytes were already buffered behind it: an
-   injection. Same check for COMPRESS, keeping the capabilities. */
+/* After the tagged OK of STARTTLS, when the handshake is done: forgets
+   capabilities and everything else learned in plaintext. Fails when bytes were
+   already buffered behind that OK: an injection. */
 bool imap_session_tls_started(struct imap_session *session,
 	struct error *error) MUST_CHECK;
-/* Bytes behind the COMPRESS OK, which belong to the deflate stream: borrowed
-   until the next call, and gone from the session. */
+/* After the tagged OK of COMPRESS, before the next receive: the bytes behind
+   it, which belong to the deflate stream. Borrowed from what was received, and
+   gone from the session, which goes on from here. */
 size_t imap_session_take_pending(struct imap_session *session,
 	const uint8_t **data_out);
 
