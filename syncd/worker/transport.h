@@ -29,7 +29,7 @@
 
 struct transport;
 
-enum transport_tls {
+enum transport_tls_mode {
 	TRANSPORT_TLS_IMPLICIT, /* from the first octet */
 	TRANSPORT_TLS_STARTTLS, /* by transport_start_tls(), later */
 	TRANSPORT_TLS_OFF,
@@ -40,7 +40,7 @@ struct transport_options {
 	/* Where to connect, and the name the certificate must have. */
 	const char *host;
 	uint16_t port;
-	enum transport_tls tls;
+	enum transport_tls_mode tls;
 	/* PEM file of the authorities to trust; NULL = the system's. */
 	const char *ca_file;
 	/* Base64 SHA-256 of the SubjectPublicKeyInfo: the certificate must be
