@@ -54,6 +54,8 @@ class Direction:
                 due, data = self.queue.popleft()
             time.sleep(max(0, due - time.monotonic()))
             self.proxy.thawed.wait()
+            if self.source in self.proxy.abandoned:
+                return
             try:
                 if not data:
                     self.target.shutdown(socket.SHUT_WR)
@@ -102,6 +104,7 @@ class Proxy:
         self.thawed = threading.Event()
         self.thawed.set()
         self.connections = []
+        self.abandoned = set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -138,6 +141,11 @@ class Proxy:
 
     def thaw(self):
         self.thawed.set()
+
+    def abandon(self, connections):
+        """These stay silent for ever, as behind a router that forgot them."""
+        for connection in connections:
+            self.abandoned.update(connection.sockets)
 
     def forget(self):
         """Starts the record anew."""
