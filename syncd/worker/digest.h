@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 #include "base/hash.h"
 #include "base/pair.h"
+#include "proto/sasl.h"
 
 #define DIGEST_MD5_SIZE    16
 #define DIGEST_SHA1_SIZE   20
@@ -37,6 +38,10 @@ void digest_hmac_sha1(const uint8_t *key, size_t key_size, const uint8_t *data,
 	size_t size, uint8_t *hash);
 void digest_hmac_sha256(const uint8_t *key, size_t key_size,
 	const uint8_t *data, size_t size, uint8_t *hash);
+
+extern const struct sasl_hash DIGEST_SASL_MD5;
+extern const struct sasl_hash DIGEST_SASL_SHA1;
+extern const struct sasl_hash DIGEST_SASL_SHA256;
 
 /* What identifies one message, computed while its bytes pass by. They count in
    canonical form: an LF without CR before it is CRLF, everything else is as it
