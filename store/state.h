@@ -44,6 +44,9 @@ const uint8_t *state_secret(const struct state *state);
    when there is no such record or reading failed (then the next commit or
    state_read_error() tells). */
 uint64_t state_pair_new_mid(struct state *state);
+/* Two pairs with one UID or one name in a folder are our mistake: the
+   transaction fails with ERROR_CORRUPT. To hand a UID or a name over, put the
+   old pair without it first. */
 void state_pair_put(struct state *state, const struct pair *pair);
 void state_pair_delete(struct state *state, uint64_t mid);
 bool state_pair_get(struct state *state, uint64_t mid, struct arena *arena,
@@ -51,11 +54,14 @@ bool state_pair_get(struct state *state, uint64_t mid, struct arena *arena,
 /* Index: remote present (or unknown) under this UID. */
 bool state_pair_by_uid(struct state *state, uint32_t folder_id, uint32_t uid,
 	struct arena *arena, struct pair *pair_out) MUST_CHECK;
-/* Index: local name whose unique part (up to ':') is this. Also names planned
-   for a download (presence NEVER with a name). */
+/* Index: local name whose unique part (up to ':') is this, whatever the
+   presence: also names planned for a download (NEVER with a name), and those of
+   absent files until the pair is put without. */
 bool state_pair_by_unique(struct state *state, uint32_t folder_id,
 	const char *name, struct arena *arena, struct pair *pair_out)
 	MUST_CHECK;
+/* Of several (hard links, a reused inode) the first that is not known to be
+   absent, else the first. */
 bool state_pair_by_inode(struct state *state, uint64_t device, uint64_t inode,
 	struct arena *arena, struct pair *pair_out) MUST_CHECK;
 
@@ -75,7 +81,7 @@ uint64_t state_unsettled_count(struct state *state);
 bool state_next_by_uid(struct state *state, uint32_t folder_id,
 	struct state_cursor *cursor, struct arena *arena,
 	struct pair *pair_out) MUST_CHECK;
-/* Same walk, UIDs only: all of them into `*uids`. */
+/* Same walk, UIDs only: all of them replace what `*uids` held. */
 void state_folder_uids(struct state *state, uint32_t folder_id,
 	struct uid_set *uids);
 /* Pairs whose local side has a name in the folder, by unique. */
@@ -84,6 +90,7 @@ bool state_next_by_unique(struct state *state, uint32_t folder_id,
 	struct pair *pair_out) MUST_CHECK;
 bool state_next_pair(struct state *state, struct state_cursor *cursor,
 	struct arena *arena, struct pair *pair_out) MUST_CHECK;
+/* Pairs whose side is present in the folder, also what the transaction did. */
 uint64_t state_folder_remote_count(struct state *state, uint32_t folder_id);
 uint64_t state_folder_local_count(struct state *state, uint32_t folder_id);
 
@@ -221,7 +228,7 @@ bool state_next_journal(struct state *state, struct state_cursor *cursor,
 /* Finished entries go after 30 days or above 100,000. */
 void state_journal_purge(struct state *state, int64_t now);
 
-/* Small things by name. */
+/* Small things by name: up to 100 bytes of name, 1 MiB of data. */
 void state_meta_put(struct state *state, const char *name, const void *data,
 	size_t size);
 bool state_meta_get(struct state *state, const char *name,
@@ -229,6 +236,8 @@ bool state_meta_get(struct state *state, const char *name,
 	MUST_CHECK;
 void state_keywords_put(struct state *state,
 	const struct keyword_table *table);
+/* Replaces what `table` held, zeroed or initialised; the fixed names when there
+   is no record. keyword_table_finish() it. */
 void state_keywords_get(struct state *state, struct keyword_table *table);
 
 /* The first failed read since the last call, if any. */
