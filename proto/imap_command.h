@@ -32,18 +32,18 @@ struct imap_command;
 
 /* `words` is the command and fixed syntax: trusted text of ours, printable
    ASCII, no CR or LF ("UID FETCH"). */
-struct imap_command *imap_command_new(enum imap_command_kind kind,
-	const char *words);
+struct imap_command *imap_command_new(
+	enum imap_command_kind kind, const char *words);
 void imap_command_free(struct imap_command *command);
 
 /* Each adds a space first, unless the command ends with '('. */
 void imap_command_add_words(struct imap_command *command, const char *words);
 /* astring: atom, quoted or literal, whichever is safe (RFC 9051, 4). */
-void imap_command_add_string(struct imap_command *command, const void *data,
-	size_t size);
+void imap_command_add_string(
+	struct imap_command *command, const void *data, size_t size);
 /* Same, never written to logs: passwords. */
-void imap_command_add_secret(struct imap_command *command, const void *data,
-	size_t size);
+void imap_command_add_secret(
+	struct imap_command *command, const void *data, size_t size);
 void imap_command_add_number(struct imap_command *command, uint64_t number);
 /* The ranges from `*range_index` on that fit under IMAP_COMMAND_LINE_MAX;
    false when some are left for another command. */
@@ -56,7 +56,7 @@ void imap_command_add_stream(struct imap_command *command, uint64_t size);
 /* The initial response of AUTHENTICATE, as raw bytes: sent at once with
    SASL-IR (and while the line stays under IMAP_COMMAND_LINE_MAX), else as the
    answer to the first challenge. */
-void imap_command_set_initial_response(struct imap_command *command,
-	const void *data, size_t size);
+void imap_command_set_initial_response(
+	struct imap_command *command, const void *data, size_t size);
 
 #endif

@@ -106,8 +106,8 @@ struct imap_session *imap_session_new(
 void imap_session_free(struct imap_session *session);
 
 /* Bytes from the server; borrowed until imap_session_next() says NONE. */
-void imap_session_receive(struct imap_session *session, const uint8_t *data,
-	size_t size);
+void imap_session_receive(
+	struct imap_session *session, const uint8_t *data, size_t size);
 
 /* The next thing that happened; pointers in `*event` live until the next
    call. Do not call receive or free from within handling an event's data. */
@@ -115,29 +115,29 @@ enum imap_event_kind imap_session_next(struct imap_session *session,
 	struct imap_event *event, struct error *error) MUST_CHECK;
 
 /* Bytes to write now, borrowed until the next call; 0 = nothing. */
-size_t imap_session_output(struct imap_session *session,
-	const uint8_t **data_out);
+size_t imap_session_output(
+	struct imap_session *session, const uint8_t **data_out);
 void imap_session_sent(struct imap_session *session, size_t size);
 
 /* Queues a command; the session owns it from here. Returns its id, never 0.
    It is written as soon as the pipeline bound, literals that wait for a
    continuation and the RFC's ordering rules allow. */
-uint32_t imap_session_submit(struct imap_session *session,
-	struct imap_command *command) MUST_CHECK;
+uint32_t imap_session_submit(
+	struct imap_session *session, struct imap_command *command) MUST_CHECK;
 /* Commands queued or in flight. */
 size_t imap_session_pending_count(const struct imap_session *session);
 
 /* Answers a challenge; encoded to base64 here and wiped after writing. */
-void imap_session_answer(struct imap_session *session, const uint8_t *data,
-	size_t size);
+void imap_session_answer(
+	struct imap_session *session, const uint8_t *data, size_t size);
 /* "*": gives the exchange up (RFC 9051, 6.2.2). */
 void imap_session_cancel_authentication(struct imap_session *session);
 
 /* The next bytes of a literal announced by size (imap_command_add_stream);
    exactly the announced number must come. Returns octets not yet taken by
    imap_session_output(), so that the caller can stay below a bound. */
-size_t imap_session_append_data(struct imap_session *session,
-	const uint8_t *data, size_t size);
+size_t imap_session_append_data(
+	struct imap_session *session, const uint8_t *data, size_t size);
 /* True while a streamed literal's bytes are due, also when the server refused
    the command meanwhile: DONE comes when they are all sent. */
 bool imap_session_wants_data(const struct imap_session *session);
@@ -146,32 +146,31 @@ bool imap_session_wants_data(const struct imap_session *session);
    server ended IDLE by itself. Other commands wait until then. */
 void imap_session_idle_done(struct imap_session *session);
 
-enum imap_session_state imap_session_state(
-	const struct imap_session *session);
-bool imap_session_has(const struct imap_session *session,
-	enum imap_capability capability);
+enum imap_session_state imap_session_state(const struct imap_session *session);
+bool imap_session_has(
+	const struct imap_session *session, enum imap_capability capability);
 /* Capability words as sent, upper case, space-separated; borrowed. Disabled
    ones are left out. "" when the server has not told. */
 const char *imap_session_capabilities(const struct imap_session *session);
 bool imap_session_knows_capabilities(const struct imap_session *session);
 /* "AUTH=" mechanism offered, by upper-case name. */
-bool imap_session_has_auth(const struct imap_session *session,
-	const char *mechanism);
+bool imap_session_has_auth(
+	const struct imap_session *session, const char *mechanism);
 /* APPENDLIMIT=n, or 0. */
 uint64_t imap_session_append_limit(const struct imap_session *session);
 /* What ENABLE switched on (only what ENABLED listed). */
-bool imap_session_is_enabled(const struct imap_session *session,
-	enum imap_capability capability);
+bool imap_session_is_enabled(
+	const struct imap_session *session, enum imap_capability capability);
 
 /* After the tagged OK of STARTTLS, when the handshake is done: forgets
    capabilities and everything else learned in plaintext. Fails when bytes were
    already buffered behind that OK: an injection. */
-bool imap_session_tls_started(struct imap_session *session,
-	struct error *error) MUST_CHECK;
+bool imap_session_tls_started(
+	struct imap_session *session, struct error *error) MUST_CHECK;
 /* After the tagged OK of COMPRESS, before the next receive: the bytes behind
    it, which belong to the deflate stream. Borrowed from what was received, and
    gone from the session, which goes on from here. */
-size_t imap_session_take_pending(struct imap_session *session,
-	const uint8_t **data_out);
+size_t imap_session_take_pending(
+	struct imap_session *session, const uint8_t **data_out);
 
 #endif

@@ -299,10 +299,12 @@ static void keep_refusal(
 		code->destination.range_count == 0;
 }
 
+/* A server that accepts now accepts what it has not been told. */
 static bool is_answer_due(
 	const struct imap_session *session, const struct exchange *exchange)
 {
 	return exchange->is_waiting ||
+		exchange->command->has_initial_response ||
 		(session->is_challenged && session->blocker == exchange);
 }
 
