@@ -50,7 +50,7 @@ struct folders_input {
 };
 
 enum folder_operation_kind {
-	FOLDER_ADOPT,         /* on both sides, no record yet: make one */
+	FOLDER_ADOPT, /* on both sides, no record yet: make one */
 	FOLDER_CREATE_LOCAL,
 	FOLDER_CREATE_REMOTE,
 	FOLDER_RENAME_LOCAL,  /* path -> new_path */
@@ -65,7 +65,7 @@ enum folder_operation_kind {
 
 struct folder_operation {
 	enum folder_operation_kind kind;
-	uint32_t folder_id;   /* 0 = no record yet */
+	uint32_t folder_id; /* 0 = no record yet */
 	const char *path;
 	const char *new_path; /* renames */
 	const char *reason;   /* FOLDER_HOLD */
@@ -80,10 +80,10 @@ struct folders_plan {
    equal, non-zero UIDVALIDITY that no other shares (rename). Locally: device
    and inode of the directory, else path. INBOX is never renamed, removed or
    created remotely. Renames come parents first and go through a temporary
-   name ("NAME.renaming-N") where two swap or form a cycle. Both sides renamed
+   name ("NAME-renaming-N") where two swap or form a cycle. Both sides renamed
    differently: the server's name wins. A folder gone on one side whose
    messages are not removable is created there again. */
-struct folders_plan folders_plan_make(struct arena *arena,
-	const struct folders_input *input);
+struct folders_plan folders_plan_make(
+	struct arena *arena, const struct folders_input *input);
 
 #endif

@@ -19,7 +19,7 @@ bool guard_allows(const struct folder_policy *folder, unsigned delete_percent,
 
 /* Whole-side check before any folder is judged: a listing without INBOX, or
    with fewer than half of the folders known, is a failed observation. */
-bool guard_listing_is_plausible(bool has_inbox, uint64_t listed_known_count,
-	uint64_t known_count);
+bool guard_listing_is_plausible(
+	bool has_inbox, uint64_t listed_known_count, uint64_t known_count);
 
 #endif

@@ -70,7 +70,7 @@ struct match {
    there to match. A match that rests on what is not known yet is not made: the
    caller gets what is needed and calls again; no need twice for one item that
    has the answer. Linear in the number of items but for sorting. */
-struct match match_make(struct arena *arena, const struct match_item *items,
-	size_t item_count);
+struct match match_make(
+	struct arena *arena, const struct match_item *items, size_t item_count);
 
 #endif

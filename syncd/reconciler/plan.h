@@ -33,7 +33,9 @@ struct operation {
 	const struct pair *pair; /* borrowed from the caller */
 	uint32_t folder_id;      /* where it acts */
 	uint32_t to_folder_id;   /* moves: destination; else folder_id */
-	struct flags merged;     /* flags both sides shall have */
+	/* Flags the acting side shall have, of those it can store. SETTLE: what
+	   to record. */
+	struct flags merged;
 	struct flags add, remove; /* FLAG_REMOTE */
 };
 
@@ -45,7 +47,8 @@ struct held_deletion {
 };
 
 struct plan {
-	const struct operation *operations; /* by stage, then folder, then UID */
+	const struct operation
+		*operations; /* by stage, then folder, then UID */
 	size_t operation_count;
 	const struct held_deletion *held;
 	size_t held_count;

@@ -31,7 +31,7 @@ struct policy {
 	   an unsynced folder: nothing is done about it. */
 	const struct folder_policy *folders;
 	size_t folder_count;
-	bool deletion_wins;     /* conflict: delete */
+	bool deletion_wins;      /* conflict: delete */
 	unsigned delete_percent; /* delete_limit; 100 or more = off */
 	/* The barriers of the pass (all folders observed after the absence was
 	   seen, and nothing changed meanwhile). False: absences of that side
@@ -41,7 +41,7 @@ struct policy {
 };
 
 /* NULL when the folder is not synced. */
-const struct folder_policy *policy_folder(const struct policy *policy,
-	uint32_t folder_id);
+const struct folder_policy *policy_folder(
+	const struct policy *policy, uint32_t folder_id);
 
 #endif
