@@ -1,8 +1,8 @@
 #include "config/check.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "config/path.h"
 #include "config/problem.h"
@@ -121,14 +121,27 @@ static void check_privacy(
 			"it, or use 'password_command'");
 }
 
+/* 127.0.0.0/8, and nothing that only begins like it: 127.example.org is a name
+   that leads anywhere. */
+static bool is_loopback_address(const char *host)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		size_t size = strcspn(host, ".");
+		uint32_t number;
+
+		if (!number_parse_u32(host, size, &number) || number > 255 ||
+			(i == 0 && number != 127) ||
+			(host[size] == '.') != (i < 3))
+			return false;
+		host += size + 1;
+	}
+	return true;
+}
+
 static bool is_loopback(const char *host)
 {
-	struct in_addr address;
-
-	if (text_equal_nocase(host, "localhost") || strcmp(host, "::1") == 0)
-		return true;
-	return inet_pton(AF_INET, host, &address) == 1 &&
-		ntohl(address.s_addr) >> 24 == 127;
+	return text_equal_nocase(host, "localhost") ||
+		strcmp(host, "::1") == 0 || is_loopback_address(host);
 }
 
 static void check_tls(

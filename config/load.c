@@ -72,6 +72,14 @@ static bool check_key_text(
 	return node->kind == YAML_KIND_TEXT;
 }
 
+static uint32_t first_line(const struct yaml_node *map, const char *name)
+{
+	for (size_t i = 0; i < map->count; i++)
+		if (strcmp(map->keys[i]->text, name) == 0)
+			return map->keys[i]->line;
+	return 0;
+}
+
 /* Sets the fields of `record` and remembers by index which keys were there. */
 static void load_keys(struct loader *loader, const struct key *keys,
 	const struct yaml_node *map, void *record, struct yaml_node **nodes)
@@ -88,7 +96,7 @@ static void load_keys(struct loader *loader, const struct key *keys,
 		} else if (nodes[index] != NULL) {
 			problem_add(loader->problems, name->line, name->column,
 				"duplicate key '%s', first in line %u",
-				name->text, nodes[index]->line);
+				name->text, first_line(map, name->text));
 		} else {
 			nodes[index] = map->values[i];
 			value_set(&loader->context, &keys[index],
@@ -125,25 +133,38 @@ static bool check_account_name(
 	const struct loader *loader, const struct yaml_node *node)
 {
 	const char *name = node->text;
-	const struct config *config = loader->config;
 
 	if (!check_key_text(loader, node))
 		return false;
 	if (node->size == 0 || strspn(name, ACCOUNT_CHARACTERS) != node->size ||
 		name[0] == '.' || name[0] == '-' ||
-		node->size > CONFIG_NAME_SIZE_MAX || strcmp(name, "run") == 0) {
+		node->size > CONFIG_NAME_SIZE_MAX) {
 		problem_add(loader->problems, node->line, node->column,
 			"'%.64s' cannot be the name of an account: use "
 			"letters, digits, '.', '_' and '-'",
 			name);
 		return false;
 	}
-	for (size_t i = 0; i < config->account_count; i++) {
-		if (strcmp(config->accounts[i].name, name) != 0)
+	if (strcmp(name, "run") == 0) {
+		complain(loader, node,
+			"'run' cannot be the name of an account: that "
+			"directory is mailtwin's own");
+		return false;
+	}
+	return true;
+}
+
+static bool check_new_account(
+	const struct loader *loader, const struct yaml_node *node)
+{
+	for (size_t i = 0; i < loader->config->account_count; i++) {
+		const struct yaml_node *name = loader->sources[i].name;
+
+		if (strcmp(name->text, node->text) != 0)
 			continue;
 		problem_add(loader->problems, node->line, node->column,
-			"duplicate account '%s', first in line %u", name,
-			loader->sources[i].name->line);
+			"duplicate account '%s', first in line %u", node->text,
+			name->line);
 		return false;
 	}
 	return true;
@@ -190,7 +211,8 @@ static void load_accounts(struct loader *loader, const struct yaml_node *node)
 	for (size_t i = 0; i < map->count; i++) {
 		const struct yaml_node *keys;
 
-		if (!check_account_name(loader, map->keys[i]))
+		if (!check_account_name(loader, map->keys[i]) ||
+			!check_new_account(loader, map->keys[i]))
 			continue;
 		keys = expect_map(loader, map->values[i], map->keys[i]->text);
 		if (keys != NULL)

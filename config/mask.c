@@ -103,17 +103,16 @@ static bool has_odd_count(const char *text, size_t size, char quote)
 	return is_odd;
 }
 
-/* Where the value starts, behind the key's quote, blanks and the colon. */
-static size_t value_start(const struct source_line *line, size_t word_end)
+/* Behind the key with its quote and colon. */
+static size_t key_end(const struct source_line *line, size_t word_end)
 {
 	size_t i = word_end;
+	size_t colon;
 
 	if (i < line->size && (line->text[i] == '"' || line->text[i] == '\''))
 		i++;
-	i = skip_blanks(line, i);
-	if (i < line->size && line->text[i] == ':')
-		i++;
-	return i;
+	colon = skip_blanks(line, i);
+	return colon < line->size && line->text[colon] == ':' ? colon + 1 : i;
 }
 
 /* A value may be quoted behind a tag or an anchor. */
@@ -130,7 +129,7 @@ static char open_quote(const char *value, size_t size)
 static void open_value(struct mask *mask, const struct source_line *line,
 	size_t word_start, size_t word_end)
 {
-	size_t value = skip_blanks(line, value_start(line, word_end));
+	size_t value = skip_blanks(line, key_end(line, word_end));
 	bool is_key =
 		is_password_key(line->text + word_start, word_end - word_start);
 
@@ -182,7 +181,7 @@ size_t mask_line(struct mask *mask, const struct source_line *line)
 	mask->is_open = false;
 	if (!find_word(line, &start, &end))
 		return line->size;
-	shown = value_start(line, end);
+	shown = key_end(line, end);
 	open_value(mask, line, start, end);
 	return shown;
 }

@@ -196,9 +196,11 @@ char *path_resolve(struct arena *arena, const char *path)
 			return arena_text(arena, path);
 		*slash = '\0';
 	}
-	if (strcmp(resolved, "/") == 0)
-		resolved[0] = '\0';
-	return arena_format(arena, "%s%s", resolved, path + strlen(existing));
+	if (path[strlen(existing)] == '\0')
+		return arena_text(arena, resolved);
+	return arena_format(arena, "%s%s",
+		strcmp(resolved, "/") != 0 ? resolved : "",
+		path + strlen(existing));
 }
 
 bool path_is_within(const char *path, const char *directory)

@@ -15,9 +15,8 @@ struct value_context {
 };
 
 /* Sets the field of `key` in `record`, the struct config or config_account.
-   Otherwise leaves it alone, adds a problem and marks the node as bad.
-   Overwrites the node's text if
-   it is a secret. */
+   Otherwise leaves it alone, adds a problem and marks the node as bad. A
+   secret's text is overwritten in the node. */
 void value_set(struct value_context *context, const struct key *key,
 	struct yaml_node *node, void *record);
 

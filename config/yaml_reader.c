@@ -73,6 +73,19 @@ static const char *translate(const char *theirs, char character)
 	return theirs;
 }
 
+/* Noticed only behind the place where something is wrong. */
+static bool starts_earlier(const char *theirs)
+{
+	static const char *const LATE[] = { ALIAS_PROBLEM,
+		"found unexpected end of stream",
+		"could not find expected ':'" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(LATE); i++)
+		if (strcmp(theirs, LATE[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool add_encoding_problem(const struct reader *reader)
 {
 	size_t offset = reader->parser.problem_offset;
@@ -102,9 +115,10 @@ static bool add_syntax_problem(const struct reader *reader)
 		return add_encoding_problem(reader);
 	if (problem == NULL)
 		problem = "not YAML";
-	/* Where the quote or the alias starts says more than where it ends. */
-	if (strcmp(problem, "found unexpected end of stream") == 0 ||
-		strcmp(problem, ALIAS_PROBLEM) == 0) {
+	if (parser->context != NULL &&
+		(starts_earlier(problem) ||
+			source_character(reader->source, line, column) ==
+				'\0')) {
 		line = line_of(&parser->context_mark);
 		column = column_of(&parser->context_mark);
 	}
