@@ -107,6 +107,11 @@ void imap_session_receive(
 	imap_parser_feed(session->parser, data, size);
 }
 
+void imap_session_closed(struct imap_session *session)
+{
+	session->state = IMAP_SESSION_LOGOUT;
+}
+
 static bool announce_data(
 	struct imap_session *session, struct imap_event *event)
 {
@@ -222,8 +227,10 @@ void session_finish_exchange(
 
 	session->pending_count--;
 	session->in_flight_count--;
-	if (session->writing == exchange)
+	if (session->writing == exchange) {
 		session->writing = NULL;
+		session->is_data_due = false;
+	}
 	if (session->blocker == exchange) {
 		session->blocker = NULL;
 		session->is_challenged = false;

@@ -109,6 +109,10 @@ void imap_session_free(struct imap_session *session);
 void imap_session_receive(
 	struct imap_session *session, const uint8_t *data, size_t size);
 
+/* The connection ended without BYE: nothing is written any more, and refusals
+   that waited for the end of a literal are told by imap_session_next(). */
+void imap_session_closed(struct imap_session *session);
+
 /* The next thing that happened; pointers in `*event` live until the next
    call. Do not call receive or free from within handling an event's data. */
 enum imap_event_kind imap_session_next(struct imap_session *session,

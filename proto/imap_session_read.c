@@ -333,11 +333,14 @@ static bool handle_tagged(struct imap_session *session,
 bool session_handle_refusal(
 	struct imap_session *session, struct imap_event *event)
 {
+	/* Where nothing can be sent any more, the end has come too. */
+	bool is_over = session->state == IMAP_SESSION_LOGOUT;
 	struct exchange *exchange = session->first;
 
 	for (; exchange != NULL && exchange->is_started;
 		exchange = exchange->next) {
-		if (exchange->is_refused && exchange_is_sent(session, exchange))
+		if (exchange->is_refused &&
+			(is_over || exchange_is_sent(session, exchange)))
 			return finish(
 				session, exchange, &exchange->refusal, event);
 	}

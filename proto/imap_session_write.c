@@ -331,12 +331,15 @@ void imap_session_cancel_authentication(struct imap_session *session)
 
 bool imap_session_wants_data(const struct imap_session *session)
 {
-	return session->is_data_due && !session_has_failed(session);
+	return session->is_data_due && !session_has_failed(session) &&
+		session->state != IMAP_SESSION_LOGOUT;
 }
 
 size_t imap_session_append_data(
 	struct imap_session *session, const uint8_t *data, size_t size)
 {
+	if (session->state == IMAP_SESSION_LOGOUT)
+		return 0;
 	/* More octets than announced would be read as commands. */
 	if (!session->is_data_due || size > session->data_left) {
 		session_fail(session, ERROR_PROTOCOL,
