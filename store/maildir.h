@@ -26,8 +26,7 @@
 struct maildir;
 
 struct maildir_options {
-	const char
-		*root; /* absolute; must exist unless maildir_create_root() */
+	const char *root; /* absolute; exists, but for maildir_create_root() */
 	enum maildir_layout layout;
 	/* Directory for removed messages, made when needed; NULL = removal is
 	   unlink(). */
@@ -39,7 +38,8 @@ struct maildir_options {
 bool maildir_create_root(
 	const struct maildir_options *options, struct error *error) MUST_CHECK;
 
-/* Fails when the root is no directory, or is group or world writable. */
+/* Fails when the root is no directory, belongs to another user, or is group or
+   world writable. */
 struct maildir *maildir_open(
 	const struct maildir_options *options, struct error *error) MUST_CHECK;
 void maildir_close(struct maildir *maildir);
@@ -214,8 +214,9 @@ size_t maildir_clean_tmp(
 
 /* ---- Removal and retention ---- */
 
-/* Moves the file below the retention directory, DAY/FOLDER/NAME by the day of
-   `now` (UTC). Durable on both sides, in this order. DONE, MISSING, ERROR. */
+/* Moves the file below the retention directory, to DAY/FOLDER/cur/NAME by the
+   day of `now` (UTC); the unique part gets a number when the name is taken.
+   Durable on both sides, in this order. DONE, MISSING, ERROR. */
 enum maildir_result maildir_remove(struct maildir *maildir,
 	const struct maildir_place *place, int64_t now,
 	struct error *error) MUST_CHECK;

@@ -1,0 +1,140 @@
+/* The attribute "user.mailtwin" of a directory: "ACCOUNT GENERATION". */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "store/maildir_internal.h"
+
+static const char ATTRIBUTE[] = "user.mailtwin";
+
+static int open_directory(
+	const struct maildir *maildir, const char *path, struct error *error)
+{
+	struct buf place = { .data = NULL };
+	int fd = -1;
+
+	if (path == NULL)
+		buf_add_text(&place, ".");
+	else if (!maildir_place(maildir, path, MAILDIR_FOLDER, &place, error))
+		goto out;
+	/* The root by its name: something may have been mounted over it. */
+	fd = path == NULL
+		? open(maildir->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+		: maildir_open_place(maildir, buf_text(&place));
+	if (fd == -1)
+		error_set_errno(error, "cannot open the directory '%s'",
+			path == NULL ? maildir->root : buf_text(&place));
+out:
+	buf_finish(&place);
+	return fd;
+}
+
+static bool parse_generation(
+	const char *text, size_t size, struct maildir_identity *identity)
+{
+	const char *blank = memchr(text, ' ', size);
+	size_t account_size;
+
+	if (blank == NULL)
+		return false;
+	account_size = (size_t)(blank - text);
+	if (account_size == 0 || account_size > MAILDIR_ACCOUNT_SIZE_MAX)
+		return false;
+	if (!number_parse_u64(
+		    blank + 1, size - account_size - 1, &identity->generation))
+		return false;
+	memcpy(identity->account, text, account_size);
+	identity->account[account_size] = '\0';
+	return true;
+}
+
+static void read_generation(int fd, struct maildir_identity *identity)
+{
+	char text[MAILDIR_ACCOUNT_SIZE_MAX + 32];
+	ssize_t size = fgetxattr(fd, ATTRIBUTE, text, sizeof(text));
+
+	if (size < 0) {
+		identity->supports_generation =
+			errno != ENOTSUP && errno != EPERM && errno != ENOSYS;
+		return;
+	}
+	identity->supports_generation = true;
+	identity->has_generation =
+		parse_generation(text, (size_t)size, identity);
+}
+
+static uint64_t file_system_id(int fd)
+{
+	struct statfs stat;
+	uint64_t id = 0;
+
+	if (fstatfs(fd, &stat) == 0)
+		memcpy(&id, &stat.f_fsid,
+			sizeof(id) < sizeof(stat.f_fsid) ? sizeof(id)
+							 : sizeof(stat.f_fsid));
+	return id;
+}
+
+bool maildir_identity(struct maildir *maildir, const char *path,
+	struct maildir_identity *identity_out, struct error *error)
+{
+	struct maildir_identity identity = { .device = 0 };
+	struct stat stat;
+	int fd = open_directory(maildir, path, error);
+
+	if (fd == -1)
+		return false;
+	if (fstat(fd, &stat) == -1) {
+		error_set_errno(error, "cannot stat a directory");
+		(void)close(fd);
+		return false;
+	}
+	identity.device = (uint64_t)stat.st_dev;
+	identity.inode = (uint64_t)stat.st_ino;
+	identity.fsid = file_system_id(fd);
+	read_generation(fd, &identity);
+	(void)close(fd);
+	*identity_out = identity;
+	return true;
+}
+
+static bool write_generation(
+	int fd, const struct buf *text, struct error *error)
+{
+	if (fsetxattr(fd, ATTRIBUTE, text->data, text->size, 0) == 0)
+		return directory_sync(fd, ".", error);
+	/* No attributes here: device, inode and fsid have to do. */
+	if (errno == ENOTSUP || errno == EPERM || errno == ENOSYS)
+		return true;
+	return error_set_errno(
+		error, "cannot set the attribute '%s'", ATTRIBUTE);
+}
+
+bool maildir_set_generation(struct maildir *maildir, const char *path,
+	const char *account, uint64_t generation, struct error *error)
+{
+	struct buf text = { .data = NULL };
+	int fd;
+	bool ok;
+
+	if (*account == '\0' || strchr(account, ' ') != NULL ||
+		strlen(account) > MAILDIR_ACCOUNT_SIZE_MAX)
+		return error_set(error, ERROR_LIMIT,
+			"'%.200s' is no account name", account);
+	fd = open_directory(maildir, path, error);
+	if (fd == -1)
+		return false;
+	buf_add_format(
+		&text, "%s %llu", account, (unsigned long long)generation);
+	ok = write_generation(fd, &text, error);
+	buf_finish(&text);
+	(void)close(fd);
+	return ok;
+}

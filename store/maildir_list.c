@@ -1,0 +1,291 @@
+/* Finding the folders of a tree, and looking at one. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "store/maildir_internal.h"
+
+/* One walk over the tree. */
+struct listing {
+	const struct maildir *maildir;
+	struct arena *arena;
+	struct maildir_folder *folders;
+	size_t count;
+	size_t capacity;
+	struct error *error;
+};
+
+static bool is_part_name(const char *name)
+{
+	return strcmp(name, "cur") == 0 || strcmp(name, "new") == 0 ||
+		strcmp(name, "tmp") == 0;
+}
+
+static bool has_directory(int fd, const char *name)
+{
+	struct stat stat;
+
+	return fstatat(fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISDIR(stat.st_mode);
+}
+
+static bool is_folder(int fd)
+{
+	return has_directory(fd, "cur") && has_directory(fd, "new");
+}
+
+static struct maildir_folder *listing_push(
+	struct listing *listing, const char *directory)
+{
+	struct maildir_folder *folder;
+
+	if (listing->count >= MAILDIR_FOLDER_COUNT_MAX) {
+		error_set(listing->error, ERROR_LIMIT,
+			"more than %d folders in '%s'",
+			MAILDIR_FOLDER_COUNT_MAX, listing->maildir->root);
+		return NULL;
+	}
+	folder = arena_push(listing->arena, &listing->folders, &listing->count,
+		&listing->capacity, sizeof(*folder));
+	folder->directory = arena_text(listing->arena, directory);
+	return folder;
+}
+
+static bool add_problem(
+	struct listing *listing, const char *directory, const char *problem)
+{
+	struct maildir_folder *folder = listing_push(listing, directory);
+
+	if (folder == NULL)
+		return false;
+	folder->problem = arena_text(listing->arena, problem);
+	return true;
+}
+
+static bool add_folder(struct listing *listing, const char *directory, int fd)
+{
+	struct maildir_folder *folder = listing_push(listing, directory);
+	struct buf path = { .data = NULL };
+	struct error problem;
+	struct stat stat;
+
+	if (folder == NULL)
+		return false;
+	if (fstat(fd, &stat) == -1)
+		return error_set_errno(
+			listing->error, "cannot stat '%s'", directory);
+	folder->device = (uint64_t)stat.st_dev;
+	folder->inode = (uint64_t)stat.st_ino;
+	if (folder_path_from_directory(
+		    directory, listing->maildir->layout, &path, &problem))
+		folder->path = arena_text(listing->arena, buf_text(&path));
+	else
+		folder->problem = arena_text(listing->arena, problem.message);
+	buf_finish(&path);
+	return true;
+}
+
+/* What to do with one name found in a directory. */
+enum child {
+	CHILD_SKIP,
+	CHILD_DIRECTORY,
+	CHILD_LINK, /* a symbolic link to a directory */
+};
+
+static enum child look_at_child(int fd, const struct dirent *entry)
+{
+	struct stat stat;
+
+	if (entry->d_type != DT_DIR && entry->d_type != DT_LNK &&
+		entry->d_type != DT_UNKNOWN)
+		return CHILD_SKIP;
+	if (entry->d_type == DT_DIR)
+		return CHILD_DIRECTORY;
+	if (fstatat(fd, entry->d_name, &stat, 0) == -1 ||
+		!S_ISDIR(stat.st_mode))
+		return CHILD_SKIP;
+	if (fstatat(fd, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) == -1)
+		return CHILD_SKIP;
+	return S_ISLNK(stat.st_mode) ? CHILD_LINK : CHILD_DIRECTORY;
+}
+
+static bool is_candidate(const struct listing *listing, const char *name)
+{
+	if (listing->maildir->layout == MAILDIR_LAYOUT_PLUSPLUS)
+		return name[0] == '.' && name[1] != '\0' &&
+			strcmp(name, "..") != 0;
+	/* What mkfs leaves on a disk of its own is root's alone. */
+	return name[0] != '.' && !is_part_name(name) &&
+		strcmp(name, "lost+found") != 0;
+}
+
+static bool walk(
+	struct listing *listing, int fd, const char *directory, unsigned depth);
+
+/* A child that went away meanwhile is no error. */
+static bool walk_child(struct listing *listing, int fd, const char *name,
+	const char *directory, unsigned depth)
+{
+	int child = directory_open(fd, name);
+	bool ok = true;
+
+	if (child == -1 && (errno == ENOENT || errno == ENOTDIR))
+		return true;
+	if (child == -1)
+		return error_set_errno(listing->error,
+			"cannot open the directory '%s'", directory);
+	if (is_folder(child))
+		ok = add_folder(listing, directory, child);
+	if (ok && listing->maildir->layout == MAILDIR_LAYOUT_FS)
+		ok = walk(listing, child, directory, depth + 1);
+	(void)close(child);
+	return ok;
+}
+
+static bool visit(struct listing *listing, int fd, const char *directory,
+	const struct dirent *entry, unsigned depth)
+{
+	struct buf child = { .data = NULL };
+	bool ok = true;
+
+	if (!is_candidate(listing, entry->d_name))
+		return true;
+	if (*directory != '\0')
+		buf_add_format(&child, "%s/", directory);
+	buf_add_text(&child, entry->d_name);
+	switch (look_at_child(fd, entry)) {
+	case CHILD_SKIP:
+		break;
+	case CHILD_LINK:
+		ok = add_problem(listing, buf_text(&child),
+			"it is a symbolic link, and those are not followed");
+		break;
+	case CHILD_DIRECTORY:
+		ok = walk_child(
+			listing, fd, entry->d_name, buf_text(&child), depth);
+		break;
+	}
+	buf_finish(&child);
+	return ok;
+}
+
+static bool walk(
+	struct listing *listing, int fd, const char *directory, unsigned depth)
+{
+	DIR *stream;
+	const struct dirent *entry;
+	bool ok = true;
+
+	if (depth > FOLDER_DEPTH_MAX)
+		return add_problem(
+			listing, directory, "what is in it is too deep");
+	stream = directory_stream(fd);
+	if (stream == NULL)
+		return error_set_errno(
+			listing->error, "cannot read '%s'", directory);
+	while (ok) {
+		errno = 0;
+		entry = readdir(stream);
+		if (entry == NULL)
+			break;
+		ok = visit(listing, fd, directory, entry, depth);
+	}
+	if (ok && errno != 0)
+		ok = error_set_errno(
+			listing->error, "cannot read '%s'", directory);
+	/* Only read from. */
+	(void)closedir(stream);
+	return ok;
+}
+
+static int compare_folders(const void *a, const void *b)
+{
+	const struct maildir_folder *first = a;
+	const struct maildir_folder *second = b;
+
+	if ((first->path == NULL) != (second->path == NULL))
+		return first->path == NULL ? 1 : -1;
+	if (first->path == NULL)
+		return strcmp(first->directory, second->directory);
+	return strcmp(first->path, second->path);
+}
+
+bool maildir_list_folders(struct maildir *maildir, struct arena *arena,
+	struct maildir_folder **folders_out, size_t *count_out,
+	struct error *error)
+{
+	struct listing listing = {
+		.maildir = maildir,
+		.arena = arena,
+		.error = error,
+	};
+
+	if (maildir->layout == MAILDIR_LAYOUT_PLUSPLUS &&
+		is_folder(maildir->root_fd) &&
+		!add_folder(&listing, "", maildir->root_fd))
+		return false;
+	if (!walk(&listing, maildir->root_fd, "", 1))
+		return false;
+	if (listing.count > 0)
+		qsort(listing.folders, listing.count, sizeof(*listing.folders),
+			compare_folders);
+	*folders_out = listing.folders;
+	*count_out = listing.count;
+	return true;
+}
+
+static int64_t nanoseconds(const struct timespec *time)
+{
+	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+/* MISSING also when the name is there, but is no directory. */
+static enum maildir_result stat_part(
+	int fd, const char *name, struct stat *stat_out, struct error *error)
+{
+	if (fstatat(fd, name, stat_out, AT_SYMLINK_NOFOLLOW) == 0)
+		return S_ISDIR(stat_out->st_mode) ? MAILDIR_DONE
+						  : MAILDIR_MISSING;
+	error_set_errno(error, "cannot stat '%s'", name);
+	return missing_or_error(error);
+}
+
+enum maildir_result maildir_folder_stat(struct maildir *maildir,
+	const char *path, struct maildir_folder_stat *stat_out,
+	struct error *error)
+{
+	struct error failure;
+	struct stat folder, new, cur;
+	enum maildir_result result = MAILDIR_MISSING;
+	int fd = maildir_descriptor(maildir, path, MAILDIR_FOLDER, &failure);
+
+	if (fd == -1)
+		result = missing_or_error(&failure);
+	else
+		result = stat_part(fd, ".", &folder, &failure);
+	if (fd != -1 && result == MAILDIR_DONE)
+		result = stat_part(fd, "new", &new, &failure);
+	if (fd != -1 && result == MAILDIR_DONE)
+		result = stat_part(fd, "cur", &cur, &failure);
+	if (result == MAILDIR_ERROR && error != NULL)
+		*error = failure;
+	if (result != MAILDIR_DONE)
+		return result;
+
+	*stat_out = (struct maildir_folder_stat){
+		.device = (uint64_t)folder.st_dev,
+		.inode = (uint64_t)folder.st_ino,
+		.new_inode = (uint64_t) new.st_ino,
+		.cur_inode = (uint64_t)cur.st_ino,
+		.new_mtime_ns = nanoseconds(&new.st_mtim),
+		.cur_mtime_ns = nanoseconds(&cur.st_mtim),
+	};
+	return MAILDIR_DONE;
+}
