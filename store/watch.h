@@ -25,8 +25,8 @@ enum watch_kind {
 	WATCH_DIRECTORY_GONE,
 	WATCH_SELF_GONE, /* the watched directory itself was removed, moved or
 			    unmounted; its watch has ended */
-	WATCH_LOST,      /* everything unknown: scan all; cookie and name are
-			    empty */
+	WATCH_LOST,      /* everything unknown: add every watch again, then
+			    scan all; cookie and name are empty */
 };
 
 struct watch_event {
@@ -43,7 +43,9 @@ struct watch_event {
 struct watch *watch_open(struct error *error) MUST_CHECK;
 void watch_close(struct watch *watch);
 
-/* Readable when watch_next() may have something; never read it. */
+/* Readable when there is something new; never read it. Call watch_next() until
+   it returns false then, and also after watch_position() or a scan, which take
+   events in. */
 int watch_fd(const struct watch *watch);
 
 enum watch_add_result {
@@ -81,6 +83,11 @@ bool watch_peek(const struct watch *watch, uint64_t sequence,
    was there all the time and nothing was lost. */
 bool watch_is_gapless(const struct watch *watch, uint64_t cookie,
 	uint64_t sequence) MUST_CHECK;
+
+/* The directory this cookie watches. False: none, or another one; then its
+   events say nothing about this one (it was renamed, say). */
+bool watch_is_directory(const struct watch *watch, uint64_t cookie,
+	uint64_t device, uint64_t inode) MUST_CHECK;
 
 /* System limits, for status; -1 = not known. */
 struct watch_limits {
