@@ -24,10 +24,9 @@ void arena_reset(struct arena *arena);
 /* Zeroed and aligned for any object; lives until finish or reset. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size) MUST_CHECK;
 char *arena_text(struct arena *arena, const char *text) MUST_CHECK;
-char *arena_text_sized(struct arena *arena, const char *text, size_t size)
-	MUST_CHECK;
-void *arena_copy(struct arena *arena, const void *data, size_t size)
-	MUST_CHECK;
+char *arena_text_sized(
+	struct arena *arena, const char *text, size_t size) MUST_CHECK;
+void *arena_copy(struct arena *arena, const void *data, size_t size) MUST_CHECK;
 char *arena_format(struct arena *arena, const char *format, ...) MUST_CHECK
 	PRINTF_LIKE(2, 3);
 

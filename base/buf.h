@@ -29,8 +29,7 @@ void buf_reserve(struct buf *buf, size_t size);
 void buf_add(struct buf *buf, const void *data, size_t size);
 void buf_add_byte(struct buf *buf, uint8_t byte);
 void buf_add_text(struct buf *buf, const char *text);
-void buf_add_format(struct buf *buf, const char *format, ...)
-	PRINTF_LIKE(2, 3);
+void buf_add_format(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Drops the first `size` bytes. */
 void buf_consume(struct buf *buf, size_t size);

@@ -25,7 +25,7 @@ enum error_code {
 
 struct error {
 	enum error_code code;
-	int system_error;                /* errno, or 0 */
+	int system_error;                 /* errno, or 0 */
 	char message[ERROR_MESSAGE_SIZE]; /* no capital, no full stop */
 };
 

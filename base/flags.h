@@ -66,8 +66,8 @@ void keyword_table_finish(struct keyword_table *table);
 int keyword_table_intern(struct keyword_table *table, const char *name);
 int keyword_table_find(const struct keyword_table *table, const char *name);
 /* Borrowed until finish; NULL for a number not in use. */
-const char *keyword_table_name(const struct keyword_table *table,
-	unsigned keyword);
+const char *keyword_table_name(
+	const struct keyword_table *table, unsigned keyword);
 
 /* FLAG_… bit of "\Seen" and its like in any case, or 0. */
 uint32_t flag_from_name(const char *name);

@@ -9,7 +9,7 @@
 
 #define HASH_KEY_SIZE 16
 
-uint64_t hash_keyed(const uint8_t key[HASH_KEY_SIZE], const void *data,
-	size_t size);
+uint64_t hash_keyed(
+	const uint8_t key[HASH_KEY_SIZE], const void *data, size_t size);
 
 #endif

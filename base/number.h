@@ -11,14 +11,14 @@
 
 /* The whole of `text` is one number; false otherwise, and `*number_out` is
    untouched. Leading zeros are fine. */
-bool number_parse_u32(const char *text, size_t size, uint32_t *number_out)
-	MUST_CHECK;
-bool number_parse_u64(const char *text, size_t size, uint64_t *number_out)
-	MUST_CHECK;
+bool number_parse_u32(
+	const char *text, size_t size, uint32_t *number_out) MUST_CHECK;
+bool number_parse_u64(
+	const char *text, size_t size, uint64_t *number_out) MUST_CHECK;
 
 /* Sixteen lower-case hex digits. */
-bool number_parse_hex64(const char *text, size_t size, uint64_t *number_out)
-	MUST_CHECK;
+bool number_parse_hex64(
+	const char *text, size_t size, uint64_t *number_out) MUST_CHECK;
 
 /* Big-endian, as in keys and records. */
 void number_write_be32(uint8_t *bytes, uint32_t number);

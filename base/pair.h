@@ -16,7 +16,7 @@
 /* Absence is a claim that needs a proof: a side is PRESENCE_ABSENT only by a
    complete, checked observation, else PRESENCE_UNKNOWN. */
 enum presence {
-	PRESENCE_NEVER,   /* this side has not held the message yet */
+	PRESENCE_NEVER, /* this side has not held the message yet */
 	PRESENCE_PRESENT,
 	PRESENCE_ABSENT,
 	PRESENCE_UNKNOWN, /* held once; no action may follow */
@@ -24,7 +24,7 @@ enum presence {
 
 /* What both sides last agreed on. */
 struct synced_state {
-	bool is_set;        /* false: never equal on both sides yet */
+	bool is_set; /* false: never equal on both sides yet */
 	uint32_t folder_id;
 	struct flags flags;
 };
@@ -58,16 +58,16 @@ struct content {
 	uint8_t hash[CONTENT_HASH_SIZE];
 	uint64_t message_id;  /* keyed hash of the Message-ID header's value */
 	uint64_t header_hash; /* keyed hash of the header with CRLF line ends */
-	uint64_t email_id;   /* keyed hash of EMAILID (RFC 8474) */
+	uint64_t email_id;    /* keyed hash of EMAILID (RFC 8474) */
 	int64_t internal_date; /* seconds since 1970 */
 };
 
 /* Why a message is not synced although it should be. */
 enum hold {
 	HOLD_NONE,
-	HOLD_GUARD,     /* its deletion is over delete_limit */
-	HOLD_EPOCH,     /* lost its UID when UIDVALIDITY changed */
-	HOLD_REFUSED,   /* server or file system refused it; retried */
+	HOLD_GUARD,      /* its deletion is over delete_limit */
+	HOLD_EPOCH,      /* lost its UID when UIDVALIDITY changed */
+	HOLD_REFUSED,    /* server or file system refused it; retried */
 	HOLD_UNREADABLE, /* the file is not a readable regular file */
 };
 
