@@ -82,8 +82,7 @@ static void test_no_problem_shows_a_password(void **state)
 		WITH_PASSWORD "    password: hunter2\n",
 		WITH_PASSWORD "    nonsense: 1\n",
 		"accounts:\n  a:\n    password: [hunter2]\n",
-		"accounts:\n  a:\n    password: {hunter2: hunter2, x: x}\n"
-		"    password: {hunter2: x, hunter2: y}\n",
+		"accounts:\n  a:\n    password: {hunter2: x, hunter2: y}\n",
 		"accounts:\n  a:\n    password: {<<: hunter2}\n",
 		"accounts:\n  a:\n    password: 'hunter2\n",
 		"accounts:\n  a:\n    password: \"hunter2\\x\"\n",
