@@ -72,13 +72,17 @@ struct imap_parse {
 	size_t literal_count;
 	uint32_t uid_told; /* with a streamed literal; 0 = none */
 	struct imap_response *response;
+	/* The line does not go on behind a streamed literal as it should: its
+	   size was wrong, and mail is being read as responses. */
+	bool is_boundary_lost;
 	/* Bodies that came as quoted strings: still to be handed out. */
 	struct imap_literal *pieces;
 	size_t piece_count;
 	size_t piece_capacity;
 };
 
-/* Fills the response. False when a limit was broken: lexer.limit. */
+/* Fills the response. False when a limit was broken (lexer.limit), or
+   is_boundary_lost. */
 bool imap_parse_line(struct imap_parse *parse) MUST_CHECK;
 
 /* Lines by kind. */

@@ -246,9 +246,9 @@ static void read_item(
 		skip_item(reader->parse);
 }
 
-/* msg-att = "(" … ")". Parentheses around single items (Domino) and lists that
-   the line's end closes are taken. */
-static bool read_items(struct fetch_reader *reader)
+/* msg-att = "(" … ")". Parentheses around single items (Domino) are taken;
+   closed means that the list ends and the line with it. */
+static bool read_items(struct fetch_reader *reader, bool *is_closed_out)
 {
 	struct imap_lexer *lexer = &reader->parse->lexer;
 	struct imap_token token = imap_lexer_next(lexer);
@@ -260,6 +260,7 @@ static bool read_items(struct fetch_reader *reader)
 		token = imap_lexer_next(lexer);
 		switch (token.kind) {
 		case IMAP_TOKEN_END:
+			*is_closed_out = false;
 			return true;
 		case IMAP_TOKEN_BROKEN:
 		case IMAP_TOKEN_PARTIAL:
@@ -274,6 +275,7 @@ static bool read_items(struct fetch_reader *reader)
 			break;
 		}
 	}
+	*is_closed_out = imap_lexer_next(lexer).kind == IMAP_TOKEN_END;
 	return true;
 }
 
@@ -303,6 +305,8 @@ bool imap_parse_fetch(struct imap_parse *parse)
 {
 	struct imap_fetch *fetch = &parse->response->fetch;
 	struct fetch_reader reader = { .parse = parse, .fetch = fetch };
+	bool is_closed = false;
+	bool ok;
 
 	parse->response->kind = IMAP_RESPONSE_FETCH;
 	if (parse->line.data == IMAP_DATA_FETCH) {
@@ -311,7 +315,14 @@ bool imap_parse_fetch(struct imap_parse *parse)
 		fetch->uid = parse->line.number;
 		fetch->has_uid = fetch->uid != 0;
 	}
-	if (!read_items(&reader) || !is_consistent(&reader))
+	ok = read_items(&reader, &is_closed);
+	/* The line's end closes all lists (MailKit knows such servers). Behind
+	   a body it tells that the literal was longer or shorter than said. */
+	if (!is_closed && count_streamed(parse) > 0) {
+		parse->is_boundary_lost = true;
+		return false;
+	}
+	if (!ok || !is_consistent(&reader))
 		return false;
 
 	for (size_t i = 0; i < parse->piece_count; i++) {

@@ -305,5 +305,5 @@ bool imap_parse_line(struct imap_parse *parse)
 		.is_broken = line->kind == IMAP_LINE_DATA,
 	};
 	parse->piece_count = 0;
-	return parse->lexer.limit == NULL;
+	return parse->lexer.limit == NULL && !parse->is_boundary_lost;
 }

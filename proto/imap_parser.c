@@ -193,10 +193,13 @@ static bool finish_line(
 	}
 	if (parse.line.kind != IMAP_LINE_DATA)
 		replace_nuls(parser);
-	if (!imap_parse_line(&parse))
+	if (!imap_parse_line(&parse) && parse.lexer.limit != NULL)
 		return fail(parser, result_out, ERROR_LIMIT,
 			"server sent a response that is too complex",
 			parse.lexer.limit);
+	if (parse.is_boundary_lost)
+		return fail(parser, result_out, ERROR_PROTOCOL,
+			"server sent a literal of the wrong size", NULL);
 	parser->pieces = parse.pieces;
 	parser->piece_count = parse.piece_count;
 	parser->state = STATE_PIECES;
