@@ -7,6 +7,7 @@ import unittest
 import scene
 from harness import environment
 from harness.corpus import small_message, to_wire
+from harness.imap import ImapError
 from harness.world import World
 
 SEEN, FLAGGED = "\\Seen", "\\Flagged"
@@ -38,9 +39,9 @@ class ChangeScene(scene.Scene):
         """Both sides equal, with nothing left to do."""
         if scene.DRIVE == "sync":
             self.w.program.sync()
-            self.w.assert_equal()
+            self.w.assert_equal(self.folder)
         else:
-            self.w.wait_until_equal(scene.PATIENCE)
+            self.w.wait_until_equal(scene.PATIENCE, self.folder)
 
     def expect(self, folder, messages):
         """Both sides hold {subject: flags}; twins: {subject: [flags …]}."""
@@ -63,8 +64,8 @@ class ChangeScene(scene.Scene):
                 if (self.w.remote(folder) == wanted and
                         self.w.local(folder) == wanted):
                     return
-            except FileNotFoundError:
-                pass
+            except (FileNotFoundError, ImapError):
+                pass  # it changed while it was looked at
             time.sleep(0.05)
 
     def append(self, name, *flags, folder=None):

@@ -101,7 +101,9 @@ class Corpus(scene.Scene):
         world = self.world()
         found = corpus.messages(COUNT)
         half = len(found) // 2
-        world.maildir.make_folder("INBOX")
+        # Servers may make the parent of a mailbox a mailbox too.
+        for folder in ("INBOX", "Archive"):
+            world.maildir.make_folder(folder)
         letters = ("", "S", "FRS", "P", "DT")
         for index, message in enumerate(found):
             folder = "INBOX" if index < half else "Archive/2024"

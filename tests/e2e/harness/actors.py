@@ -149,7 +149,6 @@ class RemoteActor(Actor):
         except ImapError as problem:
             if "hung up" in str(problem):
                 self.imap = self.connect()
-            self.imap.selected = None
         except OSError:
             self.imap = self.connect()
 

@@ -1,6 +1,7 @@
 """A small IMAP client, independent of the one under test."""
 
 import base64
+import contextlib
 import re
 import socket
 import ssl
@@ -71,7 +72,6 @@ class Imap:
                 self.socket, server_hostname="localhost")
         self.file = self.socket.makefile("rb")
         self.tags = 0
-        self.selected = None
         self.uid_validity = None
         self.uid_next = None
         self.capabilities = set()
@@ -169,7 +169,6 @@ class Imap:
 
     def select(self, mailbox, verb="SELECT"):
         _, untagged = self.command(f"{verb} {quote(mailbox)}")
-        self.selected = mailbox
         for parts in untagged:
             text = parts[0].decode(errors="replace")
             match = re.search(r"\[(UIDVALIDITY|UIDNEXT) (\d+)\]", text)
@@ -177,25 +176,25 @@ class Imap:
                 name = "uid_" + match[1][3:].lower()
                 setattr(self, name, int(match[2]))
 
-    def ensure(self, mailbox):
-        if self.selected != mailbox:
-            self.select(mailbox)
+    @contextlib.contextmanager
+    def inside(self, mailbox):
+        """Selects for a moment: a server may hang up on whoever has a
+        mailbox selected that somebody else deletes."""
+        self.select(mailbox)
+        yield
+        self.leave()
 
     def create(self, mailbox):
         self.command(f"CREATE {quote(mailbox)}")
 
     def delete(self, mailbox):
-        self.leave(mailbox)
         self.command(f"DELETE {quote(mailbox)}")
 
     def rename(self, old, new):
-        self.leave(old)
         self.command(f"RENAME {quote(old)} {quote(new)}")
 
-    def leave(self, mailbox):
-        if self.selected == mailbox:
-            self.command("UNSELECT")
-            self.selected = None
+    def leave(self):
+        self.command("UNSELECT")
 
     def append(self, mailbox, message, flags=(), date=None):
         """Returns the new UID, where the server tells it."""
@@ -218,30 +217,30 @@ class Imap:
 
     def store(self, mailbox, uids, change, flags):
         """`change`: +FLAGS, -FLAGS or FLAGS."""
-        self.ensure(mailbox)
-        self.command(f"UID STORE {join(uids)} {change} ({' '.join(flags)})")
+        with self.inside(mailbox):
+            self.command(f"UID STORE {join(uids)} {change} "
+                         f"({' '.join(flags)})")
 
     def move(self, mailbox, uids, target):
-        self.ensure(mailbox)
-        self.command(f"UID MOVE {join(uids)} {quote(target)}")
+        with self.inside(mailbox):
+            self.command(f"UID MOVE {join(uids)} {quote(target)}")
 
     def copy(self, mailbox, uids, target):
-        self.ensure(mailbox)
-        self.command(f"UID COPY {join(uids)} {quote(target)}")
+        with self.inside(mailbox):
+            self.command(f"UID COPY {join(uids)} {quote(target)}")
 
     def expunge(self, mailbox, uids):
-        self.store(mailbox, uids, "+FLAGS.SILENT", ["\\Deleted"])
-        self.command(f"UID EXPUNGE {join(uids)}")
+        with self.inside(mailbox):
+            self.command(f"UID STORE {join(uids)} +FLAGS.SILENT (\\Deleted)")
+            self.command(f"UID EXPUNGE {join(uids)}")
 
     def fetch(self, mailbox, with_body=True, uids="1:*"):
         """{uid: (flags, seconds, bytes or None)}, flags without \\Recent."""
-        if self.selected == mailbox:
-            self.command("NOOP")
-        self.select(mailbox)
         items = "UID FLAGS INTERNALDATE"
         if with_body:
             items += " BODY.PEEK[]"
-        _, untagged = self.command(f"UID FETCH {uids} ({items})")
+        with self.inside(mailbox):
+            _, untagged = self.command(f"UID FETCH {uids} ({items})")
         found = {}
         for parts in untagged:
             if b" FETCH (" in parts[0]:

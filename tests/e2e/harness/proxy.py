@@ -162,6 +162,9 @@ class Proxy:
         self.listener.close()
         self.thaw()
         self.cut()
+        for connection in self.connections:
+            for each in connection.sockets:
+                each.close()
 
     @property
     def received(self):

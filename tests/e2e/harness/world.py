@@ -72,16 +72,14 @@ class World:
 
     # What is there
 
-    def difference(self):
-        return snapshot.compare(self.view, self.maildir)
-
-    def wait_until_equal(self, timeout=30):
-        left = snapshot.wait_until_equal(self.view, self.maildir, timeout)
+    def wait_until_equal(self, timeout=30, prefix=""):
+        left = snapshot.wait_until_equal(self.view, self.maildir, timeout,
+                                         prefix)
         if left:
             raise environment.Failure(self.explain(left))
 
-    def assert_equal(self):
-        left = self.difference()
+    def assert_equal(self, prefix=""):
+        left = snapshot.compare(self.view, self.maildir, prefix)
         if left:
             raise environment.Failure(self.explain(left))
 
