@@ -174,7 +174,7 @@ void canonical_digest_reset(struct canonical_digest *digest)
 	digest->size = 0;
 }
 
-/* Canonical octets without a line end, or one line end. */
+/* Canonical octets; in the header, one line or less. */
 static void feed_canonical(
 	struct canonical_digest *digest, const void *data, size_t size)
 {
@@ -202,24 +202,53 @@ static void feed_line_end(struct canonical_digest *digest, bool is_after_cr)
 	digest->line_size = 0;
 }
 
+/* Octets up to the first LF that needs a CR, or all. Line ends that are fine
+   already cost nothing extra. */
+static size_t find_bare_line_end(
+	const uint8_t *data, size_t size, bool is_after_cr)
+{
+	size_t at = 0;
+
+	while (at < size) {
+		const uint8_t *end = memchr(data + at, '\n', size - at);
+
+		if (end == NULL)
+			return size;
+		at = (size_t)(end - data);
+		if (at == 0 ? !is_after_cr : data[at - 1] != '\r')
+			return at;
+		at++;
+	}
+	return size;
+}
+
+/* Octets up to and without the next LF, or all: the header's lines count. */
+static size_t find_line_end(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = memchr(data, '\n', size);
+
+	return end == NULL ? size : (size_t)(end - data);
+}
+
 void canonical_digest_feed(
 	struct canonical_digest *digest, const void *data, size_t size)
 {
 	const uint8_t *bytes = data;
 
 	while (size > 0) {
-		const uint8_t *end = memchr(bytes, '\n', size);
-		size_t text_size = end == NULL ? size : (size_t)(end - bytes);
+		size_t text_size = digest->is_behind_header
+			? find_bare_line_end(bytes, size, digest->is_after_cr)
+			: find_line_end(bytes, size);
 
 		if (text_size > 0) {
 			feed_canonical(digest, bytes, text_size);
 			digest->is_after_cr = bytes[text_size - 1] == '\r';
 		}
-		if (end == NULL)
+		if (text_size == size)
 			return;
 		feed_line_end(digest, digest->is_after_cr);
 		digest->is_after_cr = false;
-		bytes = end + 1;
+		bytes += text_size + 1;
 		size -= text_size + 1;
 	}
 }
