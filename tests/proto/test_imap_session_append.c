@@ -57,6 +57,25 @@ static void test_a_refused_literal_is_never_written(void **state)
 	dialogue_close(&d);
 }
 
+static void test_a_plus_after_a_refusal_releases_nothing(void **state)
+{
+	struct dialogue d = { .piece = *(size_t *)*state };
+	const uint8_t *data;
+
+	dialogue_open_greeted(&d, NULL);
+	submit_literal(&d);
+	assert_int_equal(imap_session_output(d.session, &data), 15);
+	imap_session_sent(d.session, 14);
+	dialogue_serve(&d, "t1 BAD no\r\n");
+	dialogue_expect_events(&d, "");
+	imap_session_sent(d.session, 1);
+	imap_session_receive(d.session, (const uint8_t *)"+ go\r\n", 6);
+	dialogue_run(&d);
+	dialogue_expect_events(&d, "DONE 1 BAD");
+	dialogue_expect_output(&d, "");
+	dialogue_close(&d);
+}
+
 static void test_an_ok_in_place_of_a_plus_is_an_error(void **state)
 {
 	struct dialogue d = { .piece = *(size_t *)*state };
@@ -295,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		EACH_PIECE(test_nothing_passes_a_literal_that_waits),
 		EACH_PIECE(test_a_refused_literal_is_never_written),
+		EACH_PIECE(test_a_plus_after_a_refusal_releases_nothing),
 		EACH_PIECE(test_an_ok_in_place_of_a_plus_is_an_error),
 		EACH_PIECE(
 			test_a_plus_before_the_literal_was_announced_is_ignored),
