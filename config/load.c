@@ -14,7 +14,7 @@
 #include "config/suggest.h"
 #include "config/value.h"
 
-#define ACCOUNT_CHARACTERS                                                     \
+#define WORD_CHARACTERS                                                        \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 struct loader {
@@ -54,6 +54,12 @@ static void refuse_key(const struct loader *loader, const struct key *keys,
 
 	if (strcmp(node->text, "<<") == 0) {
 		complain(loader, node, "merge keys are not supported");
+		return;
+	}
+	/* Not quoted: "password:x" without a blank is one word to YAML. */
+	if (strspn(node->text, WORD_CHARACTERS) != node->size) {
+		complain(loader, node,
+			"not a key: is a blank missing behind a ':'?");
 		return;
 	}
 	suggest_init(&suggestion, node->text);
@@ -136,7 +142,7 @@ static bool check_account_name(
 
 	if (!check_key_text(loader, node))
 		return false;
-	if (node->size == 0 || strspn(name, ACCOUNT_CHARACTERS) != node->size ||
+	if (node->size == 0 || strspn(name, WORD_CHARACTERS) != node->size ||
 		name[0] == '.' || name[0] == '-' ||
 		node->size > CONFIG_NAME_SIZE_MAX) {
 		problem_add(loader->problems, node->line, node->column,

@@ -38,8 +38,8 @@ static bool is_suspicious(const char *word, size_t size)
 {
 	static const char *const HARMLESS[] = { "password_command",
 		"password_file", "token_command" };
-	static const char *const PARTS[] = { "pas", "pw", "ssword", "secret",
-		"token" };
+	static const char *const PARTS[] = { "pas", "pw", "sswo", "swor",
+		"secret", "token" };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(HARMLESS); i++)
 		if (strlen(HARMLESS[i]) == size &&
@@ -141,6 +141,7 @@ static void open_value(struct mask *mask, const struct source_line *line,
 		return;
 	}
 	mask->is_open = true;
+	mask->is_next_value = strchr("|>!&", line->text[value]) != NULL;
 	mask->quote = open_quote(line->text + value, line->size - value);
 	mask->is_flow = memchr(line->text, '{', word_start) != NULL &&
 		memchr(line->text + value, '}', line->size - value) == NULL;

@@ -12,7 +12,7 @@
 /* Zeroed = at the start of the file. */
 struct mask {
 	bool is_open;       /* a value may go on in the next line */
-	bool is_next_value; /* the value itself starts in the next line */
+	bool is_next_value; /* the value itself starts below */
 	bool is_flow;       /* up to a closing brace */
 	char quote;         /* up to this character, '\0' = none */
 	size_t indent;      /* of the line with the key */

@@ -36,6 +36,10 @@ const struct problem_case PROBLEM_CASES_YAML[] = {
 		"f.yaml:7:5: merge keys are not supported\n"
 		"    <<: Work\n"
 		"    ^\n" },
+	{ "a key that is no word", ACCOUNT "    idle:true: 1\n",
+		"f.yaml:7:5: not a key: is a blank missing behind a ':'?\n"
+		"    idle:true: 1\n"
+		"    ^\n" },
 	{ "a key that is a list",
 		"? [a, b]\n"
 		": c\n"

@@ -117,6 +117,11 @@ static void test_no_problem_shows_a_password(void **state)
 		"accounts:\n\ta:\n\t\tpassword: |\n\t\t\thunter2\n",
 		"password: hunter2\n",
 		"- password: hunter2: x\n",
+		"accounts:\n  a: {password:\"hunter2\", x: y}\n",
+		"accounts:\n  a:\n    password:hunter2: x\n",
+		"accounts:\n  a:\n    password=hunter2: x\n",
+		"accounts:\n  a:\n    password: |\n    {hunter2\n",
+		"accounts:\n  a:\n    password: |\n\nhunter2\n",
 	};
 
 	(void)state;
