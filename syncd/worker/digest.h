@@ -16,7 +16,7 @@
 #define DIGEST_SHA256_SIZE 32
 
 /* Octets of a header that are hashed and scanned; the rest is ignored. */
-#define CANONICAL_DIGEST_HEADER_MAX (1024 * 1024)
+#define CANONICAL_DIGEST_HEADER_MAX ((size_t)1024 * 1024)
 
 /* SHA-256 of bytes fed in pieces of any size. */
 struct digest;

@@ -81,7 +81,7 @@ static bool is_loopback(const struct sockaddr_storage *address)
 
 static void note_peer(struct transport *transport)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = { 0 };
 	socklen_t size = sizeof(address);
 	char host[NI_MAXHOST], port[8];
 

@@ -25,7 +25,7 @@
 /* COMPRESS=DEFLATE: more than this many octets out of one, counted once that
    many came out, is an attack (ERROR_LIMIT). */
 #define TRANSPORT_INFLATE_RATIO_MAX  200
-#define TRANSPORT_INFLATE_RATIO_FROM (1024 * 1024)
+#define TRANSPORT_INFLATE_RATIO_FROM (UINT64_C(1024) * 1024)
 
 struct transport;
 
