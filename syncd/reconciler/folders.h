@@ -50,7 +50,8 @@ struct folders_input {
 };
 
 enum folder_operation_kind {
-	FOLDER_ADOPT, /* on both sides, no record yet: make one */
+	FOLDER_ADOPT,         /* on both sides at `path`: record it and what
+				 identifies it; a new record if folder_id is 0 */
 	FOLDER_CREATE_LOCAL,
 	FOLDER_CREATE_REMOTE,
 	FOLDER_RENAME_LOCAL,  /* path -> new_path */
@@ -82,7 +83,10 @@ struct folders_plan {
    created remotely. Renames come parents first and go through a temporary
    name ("NAME-renaming-N") where two swap or form a cycle. Both sides renamed
    differently: the server's name wins. A folder gone on one side whose
-   messages are not removable is created there again. */
+   messages are not removable is created there again. A name that is taken by
+   another folder is not merged into: the folder renamed here gets its old name
+   back, else it is held. The plan lives in `arena` and borrows the input's
+   names. */
 struct folders_plan folders_plan_make(
 	struct arena *arena, const struct folders_input *input);
 
