@@ -96,36 +96,52 @@ class RandomUsers(scene.Scene):
 
 
 class FirstSync(scene.Scene):
-    DOWN = environment.number("MAILTWIN_E2E_FIRST_DOWN", 3000)
-    UP = environment.number("MAILTWIN_E2E_FIRST_UP", 300)
+    """Each kill has to come before the end: mail is added until it does."""
+
+    DOWN = environment.number("MAILTWIN_E2E_FIRST_DOWN", 1500)
+    UP = environment.number("MAILTWIN_E2E_FIRST_UP", 100)
 
     def test_killed_twenty_times(self):
         world = self.world()
         source = actors.new_source(SEED)
-        found = corpus.messages(self.DOWN)
+        self.down = self.up = 0
         world.imap.create("Archive")
-        corpus.load(world.imap, "INBOX", found[:self.DOWN // 2])
-        corpus.load(world.imap, "Archive", found[self.DOWN // 2:])
-        for number in range(self.UP):
-            world.maildir.deliver("Work", small_message(f"up{number}"), "S")
-        unfinished = 0
-        for _ in range(KILLS):
+        self.add_mail(world)
+        kills = 0
+        longest = 1.0
+        while kills < KILLS:
             process = world.program.start("sync")
-            time.sleep(source.uniform(0.02, 1.2))
-            unfinished += process.poll() is None
+            time.sleep(source.uniform(0.02, longest))
+            was_running = process.poll() is None
             environment.end_tree(process)
-        print(f"killed {unfinished} times before the end")
+            if was_running:
+                kills += 1
+                continue
+            self.assertEqual(process.returncode, 0, world.program.log())
+            longest *= 0.7
+            self.add_mail(world)
         world.program.sync(timeout=600)
         world.assert_equal()
-        self.check_counts(world, len(found))
+        self.check_counts(world)
 
-    def check_counts(self, world, down):
-        work = world.remote("Work")
-        self.assertEqual(
-            work, {f"up{n}": ["\\Seen"] for n in range(self.UP)})
+    def add_mail(self, world):
+        found = corpus.messages(self.DOWN)
+        half = len(found) // 2
+        # Dates differ, so that no two are twins.
+        corpus.load(world.imap, "INBOX", found[:half], self.down)
+        corpus.load(world.imap, "Archive", found[half:], self.down + half)
+        self.down += len(found)
+        for _ in range(self.UP):
+            name = f"up{self.up}"
+            world.maildir.deliver("Work", small_message(name), "S")
+            self.up += 1
+
+    def check_counts(self, world):
+        self.assertEqual(world.remote("Work"), {
+            f"up{n}": ["\\Seen"] for n in range(self.up)})
         counts = [len(world.imap.fetch(name, with_body=False))
                   for name in ("INBOX", "Archive")]
-        self.assertEqual(sum(counts), down)
+        self.assertEqual(sum(counts), self.down)
 
 
 if __name__ == "__main__":

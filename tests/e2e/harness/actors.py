@@ -302,7 +302,10 @@ class LocalActor(Actor):
         if target == entry.folder:
             return
         letters = self.translated(entry, target)
-        self.maildir.deliver(target, entry.read(), letters, sub="cur")
+        # Its date goes along: else a copy on either side at the same time
+        # would be one message with two dates.
+        date = int(entry.path.stat().st_mtime)
+        self.maildir.deliver(target, entry.read(), letters, date, "cur")
         self.history.add(self.side, "copy", name, f"{entry.folder} {target}")
 
     def do_remove(self):
