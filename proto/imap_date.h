@@ -16,13 +16,13 @@
 /* " 9-Feb-2007 01:02:03 +0800" without its quotes; one-digit days, months in
    any case and a missing zone (UTC) are taken. False for everything else, the
    zero date of Domino ("00-Jan-0000 00:00:00 +0000") included. */
-bool imap_date_parse(const char *text, size_t size, int64_t *seconds_out)
-	MUST_CHECK;
+bool imap_date_parse(
+	const char *text, size_t size, int64_t *seconds_out) MUST_CHECK;
 
 /* The value of a Date header: optional day name, comments, named zones, years
    of two digits. */
-bool imap_date_parse_header(const char *text, size_t size,
-	int64_t *seconds_out) MUST_CHECK;
+bool imap_date_parse_header(
+	const char *text, size_t size, int64_t *seconds_out) MUST_CHECK;
 
 /* date-time for APPEND, quotes included: "\" 9-Feb-2007 01:02:03 +0000\"".
    Seconds outside of the years 1 to 9999 become the nearest inside. */

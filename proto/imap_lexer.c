@@ -144,13 +144,24 @@ static struct imap_token next_atom(struct imap_lexer *lexer)
 	return make_token(lexer, IMAP_TOKEN_ATOM, from, end);
 }
 
+/* Nothing more is read from a broken line, so that every loop over tokens
+   comes to its end. */
+static struct imap_token break_line(struct imap_lexer *lexer)
+{
+	size_t from = lexer->position;
+
+	lexer->is_broken = true;
+	lexer->position = lexer->size;
+	return make_token(lexer, IMAP_TOKEN_BROKEN, from, lexer->size);
+}
+
 static struct imap_token next_quoted(struct imap_lexer *lexer)
 {
 	size_t from = lexer->position;
 	size_t end = quoted_end(lexer, from);
 
 	if (end == NOT_FOUND)
-		return make_token(lexer, IMAP_TOKEN_BROKEN, from, lexer->size);
+		return break_line(lexer);
 	lexer->position = end + 1;
 	return make_token(lexer, IMAP_TOKEN_QUOTED, from + 1, end);
 }
@@ -166,8 +177,7 @@ static struct imap_token break_limit(
 	struct imap_lexer *lexer, const char *limit)
 {
 	lexer->limit = limit;
-	return make_token(
-		lexer, IMAP_TOKEN_BROKEN, lexer->position, lexer->position);
+	return break_line(lexer);
 }
 
 struct imap_token imap_lexer_next(struct imap_lexer *lexer)

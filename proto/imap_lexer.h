@@ -40,6 +40,7 @@ struct imap_lexer {
 	size_t token_count;
 	size_t token_max;
 	bool is_partial;   /* a literal follows at the end of the line */
+	bool is_broken;    /* IMAP_TOKEN_BROKEN was met; the rest is not read */
 	const char *limit; /* the limit that was broken, or NULL */
 };
 

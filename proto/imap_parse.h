@@ -115,6 +115,8 @@ struct imap_words imap_word_list_done(const struct imap_word_list *list);
 void imap_word_list_add(struct imap_parse *parse, struct imap_word_list *list,
 	const char *word);
 
+/* For what is read without the lexer. */
+bool imap_parse_count_tokens(struct imap_parse *parse, size_t count) MUST_CHECK;
 /* Words between spaces, upper-cased. */
 bool imap_parse_words(struct imap_parse *parse, const char *text, size_t size,
 	struct imap_words *words_out) MUST_CHECK;

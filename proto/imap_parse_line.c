@@ -292,8 +292,9 @@ bool imap_parse_line(struct imap_parse *parse)
 
 	*parse->response = (struct imap_response){ 0 };
 	parse->lexer.position = line->rest;
-	if (parse_by_kind(parse))
-		return parse->lexer.limit == NULL;
+	if (parse_by_kind(parse) && !parse->lexer.is_broken &&
+		parse->lexer.limit == NULL)
+		return true;
 
 	*parse->response = (struct imap_response){
 		.kind = IMAP_RESPONSE_UNKNOWN,

@@ -24,12 +24,9 @@ static bool add_number(
 {
 	struct uid_range *last = ranges->items;
 
-	if (number == 0 || number > UINT32_MAX)
+	if (number == 0 || number > UINT32_MAX ||
+		!imap_parse_count_tokens(parse, 1))
 		return false;
-	if (++parse->lexer.token_count > parse->lexer.token_max) {
-		parse->lexer.limit = "token_max";
-		return false;
-	}
 	if (ranges->count > 0) {
 		last += ranges->count - 1;
 		if ((uint64_t)last->last + 1 == number) {

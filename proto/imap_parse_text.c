@@ -34,6 +34,15 @@ char *imap_parse_upper(struct imap_parse *parse, const char *text, size_t size)
 	return upper;
 }
 
+bool imap_parse_count_tokens(struct imap_parse *parse, size_t count)
+{
+	parse->lexer.token_count += count;
+	if (parse->lexer.token_count <= parse->lexer.token_max)
+		return true;
+	parse->lexer.limit = "token_max";
+	return false;
+}
+
 bool imap_parse_words(struct imap_parse *parse, const char *text, size_t size,
 	struct imap_words *words_out)
 {
@@ -46,10 +55,8 @@ bool imap_parse_words(struct imap_parse *parse, const char *text, size_t size,
 		const char *space = memchr(text + from, ' ', size - from);
 		size_t end = space != NULL ? (size_t)(space - text) : size;
 
-		if (++parse->lexer.token_count > parse->lexer.token_max) {
-			parse->lexer.limit = "token_max";
+		if (!imap_parse_count_tokens(parse, 1))
 			return false;
-		}
 		if (end > from)
 			imap_word_list_add(parse, &list,
 				imap_parse_upper(
@@ -254,11 +261,8 @@ bool imap_parse_uid_list(struct imap_parse *parse, const char *text,
 	struct uid_range *ranges;
 	size_t from = 0;
 
-	parse->lexer.token_count += count;
-	if (parse->lexer.token_count > parse->lexer.token_max) {
-		parse->lexer.limit = "token_max";
+	if (!imap_parse_count_tokens(parse, count))
 		return false;
-	}
 
 	ranges = arena_alloc(parse->arena, count, sizeof(*ranges));
 	for (size_t i = 0; i < count; i++) {

@@ -51,13 +51,13 @@ struct imap_parser *imap_parser_new(const struct imap_limits *limits);
 void imap_parser_free(struct imap_parser *parser);
 
 /* `data` is borrowed until imap_parser_next() returns IMAP_PARSE_MORE. */
-void imap_parser_feed(struct imap_parser *parser, const uint8_t *data,
-	size_t size);
+void imap_parser_feed(
+	struct imap_parser *parser, const uint8_t *data, size_t size);
 
 /* Call until it returns IMAP_PARSE_MORE. What imap_parser_response() and
    imap_parser_literal() return lives until the next call. */
-enum imap_parse_result imap_parser_next(struct imap_parser *parser,
-	struct error *error) MUST_CHECK;
+enum imap_parse_result imap_parser_next(
+	struct imap_parser *parser, struct error *error) MUST_CHECK;
 const struct imap_response *imap_parser_response(
 	const struct imap_parser *parser);
 const struct imap_literal *imap_parser_literal(
@@ -69,7 +69,7 @@ size_t imap_parser_pending(const struct imap_parser *parser);
 
 /* Right after a response: the octets behind it, which the parser forgets. They
    stay borrowed from what was fed. */
-size_t imap_parser_take_pending(struct imap_parser *parser,
-	const uint8_t **data_out);
+size_t imap_parser_take_pending(
+	struct imap_parser *parser, const uint8_t **data_out);
 
 #endif

@@ -306,7 +306,7 @@ static void test_random_lines_do_not_depend_on_pieces(void **state)
 	uint64_t random = 1;
 
 	(void)state;
-	for (int round = 0; round < 1000; round++) {
+	for (int round = 0; round < 10000; round++) {
 		struct fixture whole = make_fixture(NULL);
 		struct fixture pieces = make_fixture(NULL);
 		struct buf bytes = { 0 };

@@ -55,10 +55,11 @@ static const struct parser_row SEARCH_ROWS[] = {
 	ROW("ESEARCH that makes no sense",
 		"* ESEARCH ALL\r\n* ESEARCH ALL 1,\r\n* ESEARCH ALL 1:*\r\n"
 		"* ESEARCH COUNT x\r\n* ESEARCH MIN 0\r\n* ESEARCH ALL 0\r\n"
-		"* ESEARCH (TAG)\r\n",
+		"* ESEARCH (TAG)\r\n* ESEARCH (TAG \"a\" \"b\r\n"
+		"* ESEARCH ALL 1 X \"b\r\n",
 		"broken ESEARCH\nbroken ESEARCH\nbroken ESEARCH\n"
 		"broken ESEARCH\nbroken ESEARCH\nbroken ESEARCH\n"
-		"broken ESEARCH\n"),
+		"broken ESEARCH\nbroken ESEARCH\nbroken ESEARCH\n"),
 };
 
 static void test_search_results_are_whole_or_broken(void **state)
