@@ -69,7 +69,9 @@ struct match {
    Items are asked for more (needs) only when another item with equal size is
    there to match. A match that rests on what is not known yet is not made: the
    caller gets what is needed and calls again; no need twice for one item that
-   has the answer. Linear in the number of items but for sorting. */
+   has the answer. Bindings are final: the caller writes them down at each call
+   and does not give these items again. Linear in the number of items but for
+   sorting. */
 struct match match_make(
 	struct arena *arena, const struct match_item *items, size_t item_count);
 
