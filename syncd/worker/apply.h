@@ -1,0 +1,100 @@
+/* Carries a plan out, stage by stage, on both sides. State is written after the
+   confirmed effect, intents before what cannot be repeated (doc/design.md has
+   the order). A message that fails is held and named; a folder that fails is
+   left alone until the next pass. False from here means: the connection, the
+   state or the account is in no condition to go on. */
+#ifndef SYNCD_WORKER_APPLY_H
+#define SYNCD_WORKER_APPLY_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/error.h"
+#include "base/uid_set.h"
+#include "syncd/reconciler/plan.h"
+#include "syncd/worker/account.h"
+
+/* Plans over everything that is not settled, and carries it out. With
+   account->is_dry_run prints it instead. */
+bool apply_plan(struct account *account, struct error *error) MUST_CHECK;
+
+/* Intents whose outcome is open, after both sides were observed and what was
+   found is bound: dropped when decided, else kept for later. */
+bool apply_resolve_intents(
+	struct account *account, struct error *error) MUST_CHECK;
+
+/* ---- For the files of apply ---- */
+
+/* Messages changed by a stage, written down together: first the directories
+   they touched become durable, then the pairs. */
+struct stage {
+	struct account *account;
+	struct arena arena;
+	struct stage_touched {
+		struct account_folder *folder;
+		enum maildir_part part;
+	} * touched;
+	size_t touched_count, touched_capacity;
+	struct stage_change {
+		struct pair pair;
+		bool is_deleted; /* drop the pair, leave a tomb */
+		const char *outcome;
+	} * changes;
+	size_t change_count, change_capacity;
+	uint64_t *intents; /* done with */
+	size_t intent_count, intent_capacity;
+};
+
+void stage_init(struct stage *stage, struct account *account);
+void stage_finish(struct stage *stage);
+void stage_touch(struct stage *stage, struct account_folder *folder,
+	enum maildir_part part);
+/* A copy of the pair, text included. `outcome` is static text for the journal;
+   NULL = it stays pending. */
+void stage_put(
+	struct stage *stage, const struct pair *pair, const char *outcome);
+void stage_drop(
+	struct stage *stage, const struct pair *pair, const char *outcome);
+void stage_end_intent(struct stage *stage, uint64_t intent_id);
+bool stage_commit(struct stage *stage, struct error *error) MUST_CHECK;
+
+/* Sets the synced state when both sides hold `merged`, as far as they can. */
+void apply_agree_if_equal(
+	struct account *account, struct pair *pair, const struct flags *merged);
+
+/* Both sides now agree on folder and flags as they stand in the pair. */
+void stage_agree(
+	struct pair *pair, uint32_t folder_id, const struct flags *flags);
+
+/* Downloads the messages of these UIDs into the folder; pairs with synced
+   state unset, or to be made again locally. */
+bool download_uids(struct account *account, struct account_folder *folder,
+	const struct uid_set *uids, struct error *error) MUST_CHECK;
+
+/* Uploads these pairs' files into the folder. */
+bool upload_pairs(struct account *account, struct account_folder *folder,
+	const struct pair *const *pairs, size_t count,
+	struct error *error) MUST_CHECK;
+
+/* One stage's operations on one folder each; operations are adjacent. */
+bool apply_move_local(struct account *account,
+	const struct operation *operations, size_t count,
+	struct error *error) MUST_CHECK;
+bool apply_flag_local(struct account *account,
+	const struct operation *operations, size_t count,
+	struct error *error) MUST_CHECK;
+bool apply_delete_local(struct account *account,
+	const struct operation *operations, size_t count,
+	struct error *error) MUST_CHECK;
+bool apply_move_remote(struct account *account,
+	const struct operation *operations, size_t count,
+	struct error *error) MUST_CHECK;
+bool apply_flag_remote(struct account *account,
+	const struct operation *operations, size_t count,
+	struct error *error) MUST_CHECK;
+bool apply_delete_remote(struct account *account,
+	const struct operation *operations, size_t count,
+	struct error *error) MUST_CHECK;
+
+#endif

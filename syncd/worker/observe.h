@@ -1,0 +1,36 @@
+/* The server's side of an account: what remote.h reports becomes the remote
+   state of pairs. Anchor and frontier advance only in the transaction that
+   stores the last of what they cover. Nothing is decided here. */
+#ifndef SYNCD_WORKER_OBSERVE_H
+#define SYNCD_WORKER_OBSERVE_H
+
+#include <stdbool.h>
+
+#include "base/compiler.h"
+#include "base/error.h"
+#include "syncd/worker/account.h"
+
+/* Compares each folder's last STATUS with what was observed and marks those
+   that changed. Returns how many need a look. */
+size_t observe_mark_changed(struct account *account);
+
+/* Looks at every marked folder. False when the connection or the state failed;
+   a folder the server refuses is marked failed. */
+bool observe_folders(struct account *account, struct error *error) MUST_CHECK;
+
+/* One folder, whatever its marks say. */
+bool observe_folder(struct account *account, struct account_folder *folder,
+	struct error *error) MUST_CHECK;
+
+/* The whole mailbox is not on the server any more: its messages are absent
+   there. In an open transaction. */
+void observe_mailbox_gone(
+	struct account *account, const struct account_folder *folder);
+
+/* UIDVALIDITY changed, or the server went back in time: what arrived under the
+   new UIDs was matched with what was there; the rest is held, and the folder
+   is normal again. */
+bool observe_end_epoch(struct account *account, struct account_folder *folder,
+	struct error *error) MUST_CHECK;
+
+#endif
