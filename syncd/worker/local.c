@@ -1,0 +1,610 @@
+#define _GNU_SOURCE
+#include "syncd/worker/local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/number.h"
+#include "store/keywords_file.h"
+#include "store/scan.h"
+#include "syncd/reconciler/merge.h"
+#include "syncd/worker/clock.h"
+#include "syncd/worker/digest.h"
+#include "syncd/worker/local_internal.h"
+
+#define ROWS_PER_COMMIT 8192
+#define READ_SIZE       65536
+
+struct maildir_place local_place(
+	const struct account *account, const struct pair *pair)
+{
+	const struct account_folder *folder =
+		account_folder(account, pair->local.folder_id);
+
+	return (struct maildir_place){
+		.path = folder == NULL ? "" : folder->record.path,
+		.is_new = pair->local.is_new,
+		.name = pair->local.name,
+	};
+}
+
+/* ---- Reading a file ---- */
+
+/* A read lease is granted only when nobody has the file open for writing; no
+   lease at all (another owner, odd file system) tells nothing. */
+static bool is_being_written(int fd)
+{
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) == -1)
+		return errno == EAGAIN;
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
+}
+
+static bool digest_file(
+	int fd, struct canonical_digest *digest, struct error *error)
+{
+	uint8_t data[READ_SIZE];
+
+	for (;;) {
+		ssize_t size = read(fd, data, sizeof(data));
+
+		if (size == 0)
+			return true;
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0)
+			return error_set_errno(error, "cannot read message");
+		canonical_digest_feed(digest, data, (size_t)size);
+	}
+}
+
+enum local_read local_digest(
+	struct account *account, struct pair *pair, struct error *error)
+{
+	struct maildir_place place = local_place(account, pair);
+	struct canonical_digest *digest;
+	struct maildir_file file;
+	struct stat after;
+	enum local_read outcome = LOCAL_READ_FAILED;
+	int fd = -1;
+
+	switch (maildir_open_message(
+		account->maildir, &place, &fd, &file, error)) {
+	case MAILDIR_DONE:
+		break;
+	case MAILDIR_MISSING:
+		return LOCAL_READ_MISSING;
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		return LOCAL_READ_FAILED;
+	}
+	if (is_being_written(fd)) {
+		close(fd);
+		return LOCAL_READ_BUSY;
+	}
+	digest = canonical_digest_new(state_secret(account->state));
+	if (digest_file(fd, digest, error) && fstat(fd, &after) == 0) {
+		outcome = (uint64_t)after.st_size == file.size &&
+				after.st_mtim.tv_sec == file.mtime
+			? LOCAL_READ_DONE
+			: LOCAL_READ_BUSY;
+		canonical_digest_finish(digest, &pair->content);
+		pair->local.device = file.device;
+		pair->local.inode = file.inode;
+		pair->local.size = file.size;
+		pair->local.mtime = file.mtime;
+	}
+	canonical_digest_free(digest);
+	close(fd);
+	return outcome;
+}
+
+/* ---- One file seen ---- */
+
+static void journal(
+	struct account *account, const struct pair *pair, const char *change)
+{
+	(void)state_journal_append(account->state,
+		&(struct journal_entry){
+			.time = account_now(),
+			.side = JOURNAL_LOCAL,
+			.change = change,
+			.mid = pair->mid,
+			.folder_id = pair->local.folder_id,
+			.detail = pair->local.name,
+		});
+}
+
+static void place_pair(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct local_state *local = &pair->local;
+	struct flags mask = account_local_mask(account, sighting->folder);
+	struct flags told;
+
+	local->presence = PRESENCE_PRESENT;
+	local->folder_id = sighting->folder->record.folder_id;
+	local->is_new = sighting->is_new;
+	local->name = sighting->name;
+	local->device = sighting->file.device;
+	local->inode = sighting->file.inode;
+	local->size = sighting->file.size;
+	local->mtime = sighting->file.mtime;
+	local->absent_since = 0;
+	maildir_name_flags(sighting->name, &sighting->folder->letters, &told);
+	local->flags = merge_masked(&told, &pair->synced.flags, &mask);
+}
+
+static void put_seen(struct account *account, struct sighting *sighting,
+	struct pair *pair, const char *change)
+{
+	place_pair(account, sighting, pair);
+	pair->retry_at = 0;
+	state_pair_put(account->state, pair);
+	journal(account, pair, change);
+	sighting->folder->active_at_ms = (int64_t)clock_now_ms();
+}
+
+static void put_arrival(struct account *account, struct sighting *sighting)
+{
+	struct pair pair = { .mid = state_pair_new_mid(account->state) };
+
+	pair.content.internal_date = sighting->file.mtime;
+	put_seen(account, sighting, &pair, "new");
+}
+
+/* The bytes under a known name are others now: what was there is gone, what is
+   there is new (engine rule for drafts rewritten in place). */
+static void put_replaced(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	pair->local.presence = PRESENCE_ABSENT;
+	pair->local.name = NULL;
+	pair->local.inode = 0;
+	account->absent_at_ms = (int64_t)clock_now_ms();
+	state_pair_put(account->state, pair);
+	put_arrival(account, sighting);
+}
+
+static bool same_bytes(struct account *account, struct sighting *sighting,
+	const struct pair *pair)
+{
+	struct pair probe = *pair;
+	struct error error = { 0 };
+
+	place_pair(account, sighting, &probe);
+	if (local_digest(account, &probe, &error) != LOCAL_READ_DONE)
+		return false;
+	if (pair->content.has_hash)
+		return memcmp(probe.content.hash, pair->content.hash,
+			       CONTENT_HASH_SIZE) == 0;
+	return probe.content.size == pair->content.size;
+}
+
+/* A name that was planned for a download: the download was cut off between
+   delivery and commit, so the file is the message. */
+static void see_planned(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct pair probe = *pair;
+	struct error error = { 0 };
+
+	place_pair(account, sighting, &probe);
+	if (local_digest(account, &probe, &error) == LOCAL_READ_DONE &&
+		probe.content.size == pair->content.size) {
+		pair->content = probe.content;
+		pair->content.internal_date = sighting->file.mtime;
+		put_seen(account, sighting, pair, "new");
+		return;
+	}
+	pair->local.name = NULL;
+	state_pair_put(account->state, pair);
+	put_arrival(account, sighting);
+}
+
+static bool is_same_file(
+	const struct sighting *sighting, const struct pair *pair)
+{
+	const struct local_state *local = &pair->local;
+
+	return local->inode == sighting->file.inode &&
+		local->device == sighting->file.device &&
+		local->size == sighting->file.size &&
+		local->mtime == sighting->file.mtime;
+}
+
+static void see_known(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct flags before = pair->local.flags;
+	bool was_present = pair->local.presence == PRESENCE_PRESENT;
+	bool is_quiet;
+
+	if (pair->local.presence == PRESENCE_NEVER) {
+		see_planned(account, sighting, pair);
+		return;
+	}
+	if (!is_same_file(sighting, pair) &&
+		!same_bytes(account, sighting, pair)) {
+		put_replaced(account, sighting, pair);
+		return;
+	}
+	is_quiet = was_present && is_same_file(sighting, pair) &&
+		pair->local.is_new == sighting->is_new &&
+		strcmp(pair->local.name, sighting->name) == 0;
+	place_pair(account, sighting, pair);
+	/* Our own renames come back as events. */
+	if (is_quiet && flags_equal(&before, &pair->local.flags))
+		return;
+	if (was_present && flags_equal(&before, &pair->local.flags))
+		state_pair_put(account->state, pair);
+	else
+		put_seen(account, sighting, pair, "flags");
+}
+
+/* The inode is known from elsewhere: moved, when the old name is gone. */
+static bool see_moved(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct maildir_place old = local_place(account, pair);
+	struct maildir_file file;
+	struct error error = { 0 };
+
+	if (pair->local.size != sighting->file.size ||
+		pair->local.mtime != sighting->file.mtime)
+		return false;
+	if (pair->local.presence == PRESENCE_PRESENT &&
+		maildir_stat(account->maildir, &old, &file, &error) !=
+			MAILDIR_MISSING)
+		return false;
+	put_seen(account, sighting, pair, "moved");
+	return true;
+}
+
+static bool is_unchanged(
+	const struct sighting *sighting, const struct pair *pair)
+{
+	return pair->local.presence == PRESENCE_PRESENT &&
+		pair->local.is_new == sighting->is_new &&
+		strcmp(pair->local.name, sighting->name) == 0 &&
+		sighting->inode_hint != 0 &&
+		pair->local.inode == sighting->inode_hint;
+}
+
+/* Two files of one unique part in one folder: both are messages. The pair has
+   one of them; the other gets a name of its own, never over another file. */
+static bool separate_twin(
+	struct account *account, struct sighting *sighting, struct error *error)
+{
+	struct maildir_place from = { sighting->folder->record.path,
+		sighting->is_new, sighting->name };
+	struct maildir_place to = from;
+	struct buf name = { 0 };
+	uint64_t token;
+	bool is_done;
+
+	random_bytes(&token, sizeof(token));
+	maildir_unique_format(
+		sighting->file.mtime, token, account->host, &name);
+	buf_add_text(&name, sighting->name + pair_unique_size(sighting->name));
+	to.name = buf_text(&name);
+	is_done = maildir_rename(account->maildir, &from, &to, error) !=
+		MAILDIR_ERROR;
+	sighting->folder->needs_scan = true;
+	buf_finish(&name);
+	return is_done;
+}
+
+/* The pair's own file is still there under its own name, so the one seen is
+   another file. */
+static bool is_twin(const struct account *account,
+	const struct sighting *sighting, const struct pair *pair)
+{
+	struct maildir_place place = local_place(account, pair);
+	struct maildir_file file;
+	struct error error = { 0 };
+
+	if (pair->local.presence != PRESENCE_PRESENT ||
+		(pair->local.is_new == sighting->is_new &&
+			strcmp(pair->local.name, sighting->name) == 0))
+		return false;
+	return maildir_stat(account->maildir, &place, &file, &error) ==
+		MAILDIR_DONE &&
+		(file.inode != sighting->file.inode ||
+			file.device != sighting->file.device);
+}
+
+bool local_see(
+	struct account *account, struct sighting *sighting, struct error *error)
+{
+	struct maildir_place place = { sighting->folder->record.path,
+		sighting->is_new, sighting->name };
+	struct pair pair;
+	bool is_known;
+
+	if (!maildir_name_is_valid(sighting->name))
+		return true;
+	is_known = state_pair_by_unique(account->state,
+		sighting->folder->record.folder_id, sighting->name,
+		sighting->arena, &pair);
+	if (is_known && is_unchanged(sighting, &pair))
+		return true;
+	switch (maildir_stat(
+		account->maildir, &place, &sighting->file, error)) {
+	case MAILDIR_DONE:
+		break;
+	case MAILDIR_MISSING:
+		return true; /* renamed since: another event tells where to */
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		return false;
+	}
+	if (!sighting->file.is_regular) {
+		account_log(account, ACCOUNT_LOG_WARNING,
+			"'%s' in '%s' is no regular file: not synced",
+			sighting->name, sighting->folder->record.path);
+		return true;
+	}
+	if (is_known && is_twin(account, sighting, &pair))
+		return account->is_dry_run ||
+			separate_twin(account, sighting, error);
+	if (is_known)
+		see_known(account, sighting, &pair);
+	else if (!state_pair_by_inode(account->state, sighting->file.device,
+			 sighting->file.inode, sighting->arena, &pair) ||
+		!see_moved(account, sighting, &pair))
+		put_arrival(account, sighting);
+	return true;
+}
+
+void local_lose(struct account *account, struct pair *pair, bool is_proof)
+{
+	struct intent intent;
+
+	if (pair->local.presence == PRESENCE_NEVER)
+		return; /* planned only */
+	if (!is_proof) {
+		/* Copied or restored from elsewhere: fetched again, never a
+		   deletion. */
+		pair->local.presence = PRESENCE_NEVER;
+		pair->local.name = NULL;
+		pair->local.inode = 0;
+		pair->synced.is_set = false;
+		if (pair->remote.presence == PRESENCE_PRESENT)
+			state_pair_put(account->state, pair);
+		else
+			state_pair_delete(account->state, pair->mid);
+		return;
+	}
+	/* An upload whose outcome is open may have stored it: not forgotten. */
+	if (pair->remote.presence == PRESENCE_NEVER &&
+		!state_intent_of_mid(account->state, pair->mid, &intent)) {
+		state_journal_settle(account->state, pair->mid, "gone again");
+		state_pair_delete(account->state, pair->mid);
+		return;
+	}
+	pair->local.presence = PRESENCE_ABSENT;
+	pair->local.absent_since = clock_now_ms();
+	account->absent_at_ms = (int64_t)clock_now_ms();
+	state_pair_put(account->state, pair);
+	journal(account, pair, "gone");
+}
+
+void local_lose_file(struct account *account, struct pair *pair)
+{
+	local_lose(account, pair, true);
+}
+
+/* ---- Scanning a folder ---- */
+
+static int compare_uniques(const void *a, const void *b)
+{
+	const struct maildir_entry *first = a, *second = b;
+	size_t first_size = pair_unique_size(first->name);
+	size_t second_size = pair_unique_size(second->name);
+	size_t size = first_size < second_size ? first_size : second_size;
+	int order = memcmp(first->name, second->name, size);
+
+	if (order != 0)
+		return order;
+	return (first_size > second_size) - (first_size < second_size);
+}
+
+/* Commits now and then, so that a transaction stays small; every row is true
+   by itself. */
+static bool breathe(
+	struct account *account, size_t *row_count, struct error *error)
+{
+	if (++*row_count % ROWS_PER_COMMIT != 0)
+		return true;
+	return state_commit(account->state, error) &&
+		state_begin(account->state, error);
+}
+
+static bool see_entries(struct account *account, struct account_folder *folder,
+	const struct scan_result *scan, struct error *error)
+{
+	struct arena arena;
+	size_t row_count = 0;
+	bool is_done = true;
+
+	arena_init(&arena);
+	for (size_t i = 0; is_done && i < scan->entry_count; i++) {
+		struct sighting sighting = {
+			.folder = folder,
+			.is_new = scan->entries[i].is_new,
+			.name = scan->entries[i].name,
+			.inode_hint = scan->entries[i].inode,
+			.arena = &arena,
+		};
+
+		is_done = local_see(account, &sighting, error) &&
+			breathe(account, &row_count, error);
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return is_done;
+}
+
+static bool lose_missing(struct account *account, struct account_folder *folder,
+	const struct scan_result *scan, bool is_proof, struct error *error)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+	size_t row_count = 0;
+	bool is_done = true;
+
+	qsort(scan->entries, scan->entry_count, sizeof(*scan->entries),
+		compare_uniques);
+	arena_init(&arena);
+	while (is_done &&
+		state_next_by_unique(account->state, folder->record.folder_id,
+			&cursor, &arena, &pair)) {
+		struct maildir_entry wanted = { .name = pair.local.name };
+
+		if (pair.local.presence == PRESENCE_PRESENT &&
+			bsearch(&wanted, scan->entries, scan->entry_count,
+				sizeof(wanted), compare_uniques) == NULL) {
+			local_lose(account, &pair, is_proof);
+			is_done = breathe(account, &row_count, error);
+		}
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return is_done;
+}
+
+/* Nothing can have changed since the last scan: same directories, times from
+   before it by more than the clock's grain (the rule git uses). */
+static bool is_clean(
+	const struct folder *record, const struct maildir_folder_stat *stat)
+{
+	const int64_t grain_ns = INT64_C(2000000000);
+
+	return record->scan_count > 0 && record->device == stat->device &&
+		record->inode == stat->inode &&
+		record->new_mtime_ns == stat->new_mtime_ns &&
+		record->cur_mtime_ns == stat->cur_mtime_ns &&
+		stat->new_mtime_ns < record->scanned_at_ns - grain_ns &&
+		stat->cur_mtime_ns < record->scanned_at_ns - grain_ns;
+}
+
+static void note_scan(
+	struct account_folder *folder, const struct scan_result *scan)
+{
+	struct folder *record = &folder->record;
+
+	record->device = scan->stat.device;
+	record->inode = scan->stat.inode;
+	record->new_mtime_ns = scan->stat.new_mtime_ns;
+	record->cur_mtime_ns = scan->stat.cur_mtime_ns;
+	record->scanned_at_ns = scan->started_at_ns;
+	record->scan_count++;
+}
+
+static bool write_scan(struct account *account, struct account_folder *folder,
+	const struct scan_result *scan, struct error *error)
+{
+	/* A directory that is not the one we knew was copied or restored. */
+	bool is_same = folder->record.scan_count == 0 ||
+		(folder->record.device == scan->stat.device &&
+			folder->record.inode == scan->stat.inode);
+
+	if (!state_begin(account->state, error))
+		return false;
+	folder->needs_scan = !scan->proves_absence;
+	if (!see_entries(account, folder, scan, error) ||
+		(scan->proves_absence &&
+			!lose_missing(account, folder, scan, is_same, error))) {
+		state_abort(account->state);
+		folder->needs_scan = true;
+		return false;
+	}
+	if (scan->proves_absence)
+		note_scan(folder, scan);
+	account_folder_put(account, folder);
+	account_keywords_put(account);
+	return state_commit(account->state, error);
+}
+
+static bool scan(struct account *account, struct account_folder *folder,
+	struct error *error)
+{
+	struct scan_request request = {
+		.maildir = account->maildir,
+		.path = folder->record.path,
+		.watch = folder->is_watched ? account->watch : NULL,
+		.new_cookie = local_cookie(folder, MAILDIR_NEW),
+		.cur_cookie = local_cookie(folder, MAILDIR_CUR),
+	};
+	struct maildir_folder_stat stat;
+	struct scan_result result;
+	struct arena arena;
+	bool is_done;
+
+	if (!local_load_letters(account, folder, error))
+		return false;
+	if (maildir_folder_stat(account->maildir, folder->record.path, &stat,
+		    error) == MAILDIR_DONE &&
+		is_clean(&folder->record, &stat)) {
+		folder->needs_scan = false;
+		return true;
+	}
+	arena_init(&arena);
+	is_done = scan_folder(&request, &arena, &result, error) &&
+		write_scan(account, folder, &result, error);
+	arena_finish(&arena);
+	return is_done;
+}
+
+static bool is_fatal(const struct error *error)
+{
+	return error->code == ERROR_CORRUPT || error->code == ERROR_STOPPED;
+}
+
+bool local_observe(struct account *account, struct error *error)
+{
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+		struct error failure = { 0 };
+
+		if (!folder->needs_scan || !folder->record.has_local ||
+			!folder->is_on_disk)
+			continue;
+		if (scan(account, folder, &failure))
+			continue;
+		if (is_fatal(&failure)) {
+			*error = failure;
+			return false;
+		}
+		account_folder_fail(account, folder, &failure);
+	}
+	return true;
+}
+
+uint64_t local_settle_left_ms(const struct account *account)
+{
+	int64_t left;
+
+	if (account->absent_at_ms == 0)
+		return 0;
+	left = account->absent_at_ms + account->settle_ms -
+		(int64_t)clock_now_ms();
+	return left > 0 ? (uint64_t)left : 0;
+}
+
+bool local_is_complete(const struct account *account)
+{
+	for (size_t i = 0; i < account->folder_count; i++)
+		if (account->folders[i]->needs_scan &&
+			account_folder_is_active(account->folders[i]))
+			return false;
+	return !account->has_local_loss && local_settle_left_ms(account) == 0;
+}
