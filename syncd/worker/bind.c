@@ -1,0 +1,443 @@
+#include "syncd/worker/bind.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "syncd/reconciler/match.h"
+#include "syncd/worker/digest.h"
+#include "syncd/worker/local.h"
+
+#define ROUND_COUNT_MAX 8
+
+/* ---- Who plays a part ---- */
+
+struct cast_pair {
+	struct pair pair; /* first: match.h hands its address back */
+	size_t index;     /* of the item */
+};
+
+struct cast {
+	struct arena arena;
+	struct match_item *items;
+	size_t item_count, capacity;
+	/* Remote arrivals by folder and UID. */
+	struct match_item **by_uid;
+	size_t by_uid_count;
+};
+
+static bool is_lost_by_epoch(
+	const struct account *account, const struct pair *pair)
+{
+	const struct account_folder *folder =
+		account_folder(account, pair->remote.folder_id);
+
+	return pair->remote.presence == PRESENCE_UNKNOWN &&
+		pair->remote.uid == 0 && folder != NULL &&
+		folder->record.state == FOLDER_EPOCH;
+}
+
+static bool role_of(const struct account *account, const struct pair *pair,
+	enum match_role *role_out)
+{
+	enum presence local = pair->local.presence;
+	enum presence remote = pair->remote.presence;
+
+	if (is_lost_by_epoch(account, pair))
+		*role_out = MATCH_REMOTE_SUSPECT;
+	else if (local == PRESENCE_PRESENT && remote == PRESENCE_NEVER)
+		*role_out = MATCH_LOCAL_ARRIVAL;
+	else if (remote == PRESENCE_PRESENT && local == PRESENCE_NEVER)
+		*role_out = MATCH_REMOTE_ARRIVAL;
+	else if (local == PRESENCE_ABSENT && remote == PRESENCE_PRESENT)
+		*role_out = MATCH_LOCAL_SUSPECT;
+	else if (remote == PRESENCE_ABSENT && local == PRESENCE_PRESENT)
+		*role_out = MATCH_REMOTE_SUSPECT;
+	else
+		return false;
+	return true;
+}
+
+static uint32_t folder_of(enum match_role role, const struct pair *pair)
+{
+	return role == MATCH_LOCAL_ARRIVAL || role == MATCH_LOCAL_SUSPECT
+		? pair->local.folder_id
+		: pair->remote.folder_id;
+}
+
+static void cast_add(
+	struct cast *cast, const struct pair *pair, enum match_role role)
+{
+	struct cast_pair *copy = arena_alloc(&cast->arena, 1, sizeof(*copy));
+	struct match_item *item = arena_push(&cast->arena, &cast->items,
+		&cast->item_count, &cast->capacity, sizeof(*item));
+
+	copy->pair = *pair;
+	copy->index = cast->item_count - 1;
+	*item = (struct match_item){
+		.role = role,
+		.pair = &copy->pair,
+		.folder_id = folder_of(role, pair),
+	};
+}
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct match_item *first = *(struct match_item *const *)a;
+	const struct match_item *second = *(struct match_item *const *)b;
+	uint32_t first_uid = first->pair->remote.uid;
+	uint32_t second_uid = second->pair->remote.uid;
+
+	if (first->folder_id != second->folder_id)
+		return first->folder_id < second->folder_id ? -1 : 1;
+	return (first_uid > second_uid) - (first_uid < second_uid);
+}
+
+static void cast_index(struct cast *cast)
+{
+	cast->by_uid = arena_alloc(
+		&cast->arena, cast->item_count + 1, sizeof(*cast->by_uid));
+	for (size_t i = 0; i < cast->item_count; i++)
+		if (cast->items[i].role == MATCH_REMOTE_ARRIVAL)
+			cast->by_uid[cast->by_uid_count++] = &cast->items[i];
+	qsort(cast->by_uid, cast->by_uid_count, sizeof(*cast->by_uid),
+		compare_places);
+}
+
+/* Counting first keeps a first sync, where all are of one role, from loading
+   every pair. */
+static void count_roles(struct account *account, size_t counts[4])
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+	enum match_role role;
+
+	arena_init(&arena);
+	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
+		if (role_of(account, &pair, &role))
+			counts[role]++;
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+}
+
+static bool can_match(const size_t counts[4])
+{
+	return (counts[MATCH_LOCAL_ARRIVAL] > 0 &&
+		       (counts[MATCH_LOCAL_SUSPECT] > 0 ||
+			       counts[MATCH_REMOTE_ARRIVAL] > 0)) ||
+		(counts[MATCH_REMOTE_ARRIVAL] > 0 &&
+			counts[MATCH_REMOTE_SUSPECT] > 0);
+}
+
+static void cast_load(struct account *account, struct cast *cast)
+{
+	struct state_cursor cursor = { 0 };
+	struct pair pair;
+	enum match_role role;
+
+	while (state_next_unsettled(
+		account->state, &cursor, &cast->arena, &pair))
+		if (role_of(account, &pair, &role))
+			cast_add(cast, &pair, role);
+	cast_index(cast);
+}
+
+static struct match_item *cast_find(struct cast *cast, const struct pair *pair)
+{
+	const struct cast_pair *copy = (const struct cast_pair *)pair;
+
+	return &cast->items[copy->index];
+}
+
+/* The arena owns the pairs; match.h only reads them. */
+static struct pair *mutable_pair(struct match_item *item)
+{
+	union {
+		const struct pair *shared;
+		struct pair *own;
+	} access = { .shared = item->pair };
+
+	return access.own;
+}
+
+/* ---- Answering needs ---- */
+
+static bool read_file(
+	struct account *account, struct match_item *item, struct error *error)
+{
+	struct pair *pair = mutable_pair(item);
+	struct error failure = { 0 };
+
+	switch (local_digest(account, pair, &failure)) {
+	case LOCAL_READ_DONE:
+		if (!state_begin(account->state, error))
+			return false;
+		state_pair_put(account->state, pair);
+		return state_commit(account->state, error);
+	case LOCAL_READ_MISSING:
+	case LOCAL_READ_BUSY:
+	case LOCAL_READ_FAILED:
+		item->is_given_up = true;
+		return true;
+	}
+	return true;
+}
+
+/* Headers or bodies of some UIDs of one folder, digested and thrown away. */
+struct remote_reading {
+	struct account *account;
+	struct cast *cast;
+	uint32_t folder_id;
+	bool is_header;
+	struct canonical_digest *digest;
+};
+
+static struct match_item *find_uid(
+	struct cast *cast, uint32_t folder_id, uint32_t uid)
+{
+	struct pair pair = { .remote.uid = uid };
+	struct match_item wanted = { .pair = &pair, .folder_id = folder_id };
+	struct match_item *key = &wanted;
+	struct match_item **found = bsearch(&key, cast->by_uid,
+		cast->by_uid_count, sizeof(key), compare_places);
+
+	return found == NULL ? NULL : *found;
+}
+
+static bool reading_begin(void *data, uint32_t uid, uint64_t size)
+{
+	struct remote_reading *reading = data;
+
+	(void)size;
+	canonical_digest_reset(reading->digest);
+	return find_uid(reading->cast, reading->folder_id, uid) != NULL;
+}
+
+static bool reading_data(
+	void *data, const uint8_t *bytes, size_t size, struct error *error)
+{
+	struct remote_reading *reading = data;
+
+	(void)error;
+	canonical_digest_feed(reading->digest, bytes, size);
+	return true;
+}
+
+static bool reading_end(
+	void *data, uint32_t uid, bool is_complete, struct error *error)
+{
+	struct remote_reading *reading = data;
+	struct match_item *item =
+		find_uid(reading->cast, reading->folder_id, uid);
+	struct content content = { 0 };
+	struct pair *pair;
+
+	(void)error;
+	if (item == NULL || !is_complete)
+		return true;
+	pair = mutable_pair(item);
+	canonical_digest_finish(reading->digest, &content);
+	pair->content.header_hash = content.header_hash;
+	pair->content.message_id = content.message_id;
+	if (!reading->is_header) {
+		memcpy(pair->content.hash, content.hash, CONTENT_HASH_SIZE);
+		pair->content.has_hash = true;
+		pair->content.size = content.size;
+	}
+	return true;
+}
+
+static bool fetch_some(struct account *account, struct cast *cast,
+	struct account_folder *folder, const struct uid_set *uids,
+	bool is_header, struct error *error)
+{
+	struct remote_reading reading = {
+		.account = account,
+		.cast = cast,
+		.folder_id = folder->record.folder_id,
+		.is_header = is_header,
+		.digest = canonical_digest_new(state_secret(account->state)),
+	};
+	struct remote_sink sink = { reading_begin, reading_data, reading_end,
+		&reading };
+	bool is_done = remote_select(account->remote, folder->record.mailbox,
+		folder->record.uid_validity, error);
+
+	if (is_done && is_header)
+		is_done = remote_fetch_headers(
+			account->remote, uids, &sink, NULL, error);
+	else if (is_done)
+		is_done = remote_fetch_bodies(
+			account->remote, uids, &sink, NULL, error);
+	canonical_digest_free(reading.digest);
+	return is_done;
+}
+
+static void give_up_unanswered(
+	struct cast *cast, const struct match *match, enum match_need_kind kind)
+{
+	for (size_t i = 0; i < match->need_count; i++) {
+		const struct match_need *need = &match->needs[i];
+		const struct content *content = &need->pair->content;
+
+		if (need->kind != kind)
+			continue;
+		if (kind == MATCH_NEED_REMOTE_HEADER ? content->header_hash == 0
+						     : !content->has_hash)
+			cast_find(cast, need->pair)->is_given_up = true;
+	}
+}
+
+static bool fetch_kind(struct account *account, struct cast *cast,
+	const struct match *match, enum match_need_kind kind,
+	struct error *error)
+{
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+		struct uid_set uids = { 0 };
+		struct error failure = { 0 };
+		bool is_done = true;
+
+		for (size_t k = 0; k < match->need_count; k++)
+			if (match->needs[k].kind == kind &&
+				match->needs[k].pair->remote.folder_id ==
+					folder->record.folder_id)
+				uid_set_add(&uids,
+					match->needs[k].pair->remote.uid);
+		if (!uid_set_is_empty(&uids))
+			is_done = fetch_some(account, cast, folder, &uids,
+				kind == MATCH_NEED_REMOTE_HEADER, &failure);
+		uid_set_finish(&uids);
+		if (!is_done && failure.code != ERROR_REFUSED) {
+			*error = failure;
+			return false;
+		}
+	}
+	give_up_unanswered(cast, match, kind);
+	return true;
+}
+
+static bool answer_needs(struct account *account, struct cast *cast,
+	const struct match *match, struct error *error)
+{
+	bool needs_header = false, needs_hash = false;
+
+	for (size_t i = 0; i < match->need_count; i++) {
+		const struct match_need *need = &match->needs[i];
+
+		needs_header |= need->kind == MATCH_NEED_REMOTE_HEADER;
+		needs_hash |= need->kind == MATCH_NEED_REMOTE_HASH;
+		if (need->kind == MATCH_NEED_LOCAL_HASH &&
+			!read_file(account, cast_find(cast, need->pair), error))
+			return false;
+	}
+	if (needs_header &&
+		!fetch_kind(
+			account, cast, match, MATCH_NEED_REMOTE_HEADER, error))
+		return false;
+	return !needs_hash ||
+		fetch_kind(account, cast, match, MATCH_NEED_REMOTE_HASH, error);
+}
+
+/* ---- Writing bindings down ---- */
+
+/* The mark that the pair holds what the server showed under the new UID. */
+static void take_remote(struct pair *partner, const struct pair *arrival)
+{
+	partner->remote = arrival->remote;
+	if (arrival->content.email_id != 0)
+		partner->content.email_id = arrival->content.email_id;
+	if (partner->hold == HOLD_EPOCH)
+		partner->hold = HOLD_NONE;
+	partner->retry_at = 0;
+}
+
+static void take_local(struct pair *partner, const struct pair *arrival)
+{
+	uint64_t email_id = partner->content.email_id;
+	int64_t internal_date = partner->content.internal_date;
+
+	partner->local = arrival->local;
+	if (arrival->content.has_hash) {
+		partner->content = arrival->content;
+		partner->content.email_id = email_id;
+		partner->content.internal_date = internal_date;
+	}
+	partner->retry_at = 0;
+}
+
+static void bind(struct account *account, struct cast *cast,
+	const struct match_binding *binding)
+{
+	struct match_item *arrival = cast_find(cast, binding->arrival);
+	struct match_item *partner = cast_find(cast, binding->partner);
+	struct match_item *kept = partner, *dropped = arrival;
+
+	/* Of two halves the server's stays: it has the UID. */
+	if (arrival->role == MATCH_REMOTE_ARRIVAL &&
+		partner->role == MATCH_LOCAL_ARRIVAL) {
+		kept = arrival;
+		dropped = partner;
+	}
+	state_pair_delete(account->state, dropped->pair->mid);
+	if (dropped->role == MATCH_REMOTE_ARRIVAL)
+		take_remote(mutable_pair(kept), dropped->pair);
+	else
+		take_local(mutable_pair(kept), dropped->pair);
+	state_pair_put(account->state, kept->pair);
+	state_journal_settle(
+		account->state, dropped->pair->mid, "known message, moved");
+}
+
+static bool write_bindings(struct account *account, struct cast *cast,
+	const struct match *match, struct error *error)
+{
+	if (match->binding_count == 0)
+		return true;
+	if (!state_begin(account->state, error))
+		return false;
+	for (size_t i = 0; i < match->binding_count; i++)
+		bind(account, cast, &match->bindings[i]);
+	return state_commit(account->state, error);
+}
+
+static bool match_once(struct account *account, struct cast *cast,
+	bool *is_settled_out, struct error *error)
+{
+	struct arena arena;
+	struct match match;
+	bool is_done;
+
+	arena_init(&arena);
+	match = match_make(&arena, cast->items, cast->item_count);
+	*is_settled_out = match.need_count == 0;
+	is_done = write_bindings(account, cast, &match, error) &&
+		(match.need_count == 0 ||
+			answer_needs(account, cast, &match, error));
+	/* Bound items must not be matched a second time. */
+	for (size_t i = 0; i < match.binding_count; i++) {
+		cast_find(cast, match.bindings[i].arrival)->is_given_up = true;
+		cast_find(cast, match.bindings[i].partner)->is_given_up = true;
+	}
+	arena_finish(&arena);
+	return is_done;
+}
+
+bool bind_arrivals(struct account *account, struct error *error)
+{
+	struct cast cast = { 0 };
+	size_t counts[4] = { 0 };
+	bool is_settled = false;
+	bool is_done = true;
+
+	count_roles(account, counts);
+	if (!can_match(counts))
+		return true;
+	arena_init(&cast.arena);
+	cast_load(account, &cast);
+	for (int i = 0; is_done && !is_settled && i < ROUND_COUNT_MAX; i++)
+		is_done = match_once(account, &cast, &is_settled, error);
+	arena_finish(&cast.arena);
+	return is_done;
+}

@@ -1,0 +1,426 @@
+#include "syncd/worker/observe.h"
+
+#include <string.h>
+
+#include "syncd/reconciler/merge.h"
+#include "syncd/worker/clock.h"
+
+#define ROWS_PER_COMMIT 8192
+/* Few UIDs are looked up one by one, many by walking what is known. */
+#define VANISHED_LOOKUP_MAX 256
+/* Without CONDSTORE flags change unnoticed: how old a full listing may be. */
+#define SWEEP_MS (5 * 60 * 1000)
+
+/* ---- What STATUS tells ---- */
+
+static bool status_equal(const struct account_folder *folder)
+{
+	const struct folder *record = &folder->record;
+
+	if (folder->has_seen_status)
+		return folder->status_uid_validity ==
+			folder->seen_uid_validity &&
+			folder->status_uid_next == folder->seen_uid_next &&
+			folder->status_count == folder->seen_count &&
+			folder->status_modseq == folder->seen_modseq &&
+			folder->status_unseen == folder->seen_unseen;
+	return folder->status_uid_validity == record->uid_validity &&
+		folder->status_uid_next == record->uid_next &&
+		folder->status_count == record->exists &&
+		(folder->status_modseq == 0 ||
+			folder->status_modseq == record->highest_modseq);
+}
+
+/* MESSAGES, UIDNEXT and UNSEEN say nothing about \Flagged and its like. */
+static bool needs_sweep(
+	const struct account *account, const struct account_folder *folder)
+{
+	if (folder->status_modseq != 0)
+		return false;
+	return account->wants_sweep || folder->swept_at_ms == 0 ||
+		(int64_t)clock_now_ms() - folder->swept_at_ms > SWEEP_MS;
+}
+
+size_t observe_mark_changed(struct account *account)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+
+		if (!account_folder_is_active(folder) || folder->has_failed ||
+			!folder->record.has_remote)
+			continue;
+		if (!folder->has_status || !status_equal(folder) ||
+			folder->record.state == FOLDER_EPOCH ||
+			needs_sweep(account, folder))
+			folder->needs_observe = true;
+		count += folder->needs_observe;
+	}
+	return count;
+}
+
+static void note_status(struct account_folder *folder)
+{
+	folder->has_seen_status = folder->has_status;
+	folder->seen_uid_validity = folder->status_uid_validity;
+	folder->seen_uid_next = folder->status_uid_next;
+	folder->seen_count = folder->status_count;
+	folder->seen_modseq = folder->status_modseq;
+	folder->seen_unseen = folder->status_unseen;
+	folder->swept_at_ms = (int64_t)clock_now_ms();
+	folder->needs_observe = false;
+}
+
+/* ---- Rows ---- */
+
+static void journal(
+	struct account *account, const struct pair *pair, const char *change)
+{
+	(void)state_journal_append(account->state,
+		&(struct journal_entry){
+			.time = account_now(),
+			.side = JOURNAL_REMOTE,
+			.change = change,
+			.mid = pair->mid,
+			.folder_id = pair->remote.folder_id,
+		});
+}
+
+static void put_arrival(struct account *account,
+	const struct account_folder *folder, uint32_t uid_validity,
+	const struct remote_message *message, struct arena *arena)
+{
+	struct pair pair = { .mid = state_pair_new_mid(account->state) };
+
+	pair.remote.presence = PRESENCE_PRESENT;
+	pair.remote.folder_id = folder->record.folder_id;
+	pair.remote.uid = message->uid;
+	pair.remote.modseq = message->modseq;
+	pair.remote.flags = message->flags;
+	pair.content.size = message->size;
+	pair.content.internal_date = message->internal_date;
+	pair.content.email_id = message->email_id;
+	/* The name its file will get: found there after a crash, the file is
+	   known to be this message. */
+	pair.local.folder_id = folder->record.folder_id;
+	pair.local.name =
+		account_download_name(account, arena, folder->record.folder_id,
+			uid_validity, message->uid, message->internal_date);
+	state_pair_put(account->state, &pair);
+	journal(account, &pair, "new");
+}
+
+/* False: a new message of which the server told too little; the frontier must
+   not pass it. */
+static bool put_row(struct account *account,
+	const struct account_folder *folder, uint32_t uid_validity,
+	const struct remote_message *message, struct arena *arena)
+{
+	struct flags mask = account_remote_mask(folder);
+	struct flags flags;
+	struct pair pair;
+
+	if (!state_pair_by_uid(account->state, folder->record.folder_id,
+		    message->uid, arena, &pair)) {
+		if (!message->has_size || !message->has_flags)
+			return false;
+		put_arrival(account, folder, uid_validity, message, arena);
+		return true;
+	}
+	flags = merge_masked(&message->flags, &pair.synced.flags, &mask);
+	if (!message->has_flags || flags_equal(&pair.remote.flags, &flags))
+		return true;
+	pair.remote.flags = flags;
+	pair.remote.modseq = message->modseq;
+	pair.retry_at = 0;
+	state_pair_put(account->state, &pair);
+	journal(account, &pair, "flags");
+	return true;
+}
+
+static bool put_rows(struct account *account,
+	const struct account_folder *folder, const struct remote_view *view,
+	struct error *error)
+{
+	struct arena arena;
+	bool is_done = true;
+
+	arena_init(&arena);
+	for (size_t i = 0; is_done && i < view->message_row_count; i++) {
+		put_row(account, folder, view->uid_validity, &view->messages[i],
+			&arena);
+		if ((i + 1) % ROWS_PER_COMMIT == 0)
+			is_done = state_commit(account->state, error) &&
+				state_begin(account->state, error);
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return is_done;
+}
+
+/* ---- Absence ---- */
+
+static void lose(struct account *account, struct pair *pair)
+{
+	/* Never on disk: nothing is left to know. */
+	if (pair->local.presence == PRESENCE_NEVER) {
+		state_journal_settle(account->state, pair->mid, "gone again");
+		state_pair_delete(account->state, pair->mid);
+		return;
+	}
+	pair->remote.presence = PRESENCE_ABSENT;
+	pair->remote.absent_since = clock_now_ms();
+	pair->retry_at = 0;
+	state_pair_put(account->state, pair);
+	journal(account, pair, "gone");
+}
+
+static void lose_uid(struct account *account, uint32_t folder_id, uint32_t uid,
+	struct arena *arena)
+{
+	struct pair pair;
+
+	if (state_pair_by_uid(account->state, folder_id, uid, arena, &pair) &&
+		pair.remote.presence == PRESENCE_PRESENT)
+		lose(account, &pair);
+	arena_reset(arena);
+}
+
+static void lose_uids(
+	struct account *account, uint32_t folder_id, const struct uid_set *gone)
+{
+	struct arena arena;
+
+	arena_init(&arena);
+	for (uint32_t uid = uid_set_next(gone, 1); uid != 0;
+		uid = uid == UINT32_MAX ? 0 : uid_set_next(gone, uid + 1))
+		lose_uid(account, folder_id, uid, &arena);
+	arena_finish(&arena);
+}
+
+/* `vanished` may name millions we never had; what is walked is what we have. */
+static void lose_vanished(struct account *account, uint32_t folder_id,
+	const struct remote_view *view)
+{
+	struct uid_set gone = { 0 };
+
+	if (view->has_listing) {
+		state_folder_uids(account->state, folder_id, &gone);
+		uid_set_remove_set(&gone, &view->listing);
+	} else if (uid_set_count(&view->vanished) <= VANISHED_LOOKUP_MAX) {
+		uid_set_copy(&gone, &view->vanished);
+	} else {
+		struct uid_set known = { 0 };
+
+		state_folder_uids(account->state, folder_id, &known);
+		uid_set_copy(&gone, &known);
+		uid_set_remove_set(&gone, &view->vanished);
+		uid_set_remove_set(&known, &gone);
+		uid_set_copy(&gone, &known);
+		uid_set_finish(&known);
+	}
+	lose_uids(account, folder_id, &gone);
+	uid_set_finish(&gone);
+}
+
+void observe_mailbox_gone(
+	struct account *account, const struct account_folder *folder)
+{
+	struct uid_set known = { 0 };
+
+	state_folder_uids(account->state, folder->record.folder_id, &known);
+	lose_uids(account, folder->record.folder_id, &known);
+	uid_set_finish(&known);
+}
+
+/* ---- Epochs ---- */
+
+/* Every UID of the folder is void. The pairs keep what both sides agreed on,
+   and wait to be found again among what is enumerated now. Those never on
+   disk are simply enumerated anew. */
+static void unbind_all(struct account *account, uint32_t folder_id)
+{
+	struct uid_set known = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	state_folder_uids(account->state, folder_id, &known);
+	for (uint32_t uid = uid_set_next(&known, 1); uid != 0;
+		uid = uid == UINT32_MAX ? 0 : uid_set_next(&known, uid + 1)) {
+		if (!state_pair_by_uid(
+			    account->state, folder_id, uid, &arena, &pair))
+			continue;
+		if (pair.local.presence == PRESENCE_NEVER) {
+			state_pair_delete(account->state, pair.mid);
+			continue;
+		}
+		pair.remote.presence = PRESENCE_UNKNOWN;
+		pair.remote.uid = 0;
+		pair.remote.modseq = 0;
+		state_pair_put(account->state, &pair);
+		arena_reset(&arena);
+	}
+	uid_set_finish(&known);
+	arena_finish(&arena);
+}
+
+static void begin_epoch(struct account *account, struct account_folder *folder)
+{
+	struct folder *record = &folder->record;
+
+	account_log(account, ACCOUNT_LOG_WARNING,
+		"%s: the server renumbered its messages (UIDVALIDITY): "
+		"matching them by content, nothing is deleted",
+		record->path);
+	record->state = FOLDER_EPOCH;
+	record->highest_modseq = 0;
+	uid_set_clear(&record->frontier);
+	unbind_all(account, record->folder_id);
+}
+
+static bool is_lost_in_epoch(const struct pair *pair, uint32_t folder_id)
+{
+	return pair->remote.presence == PRESENCE_UNKNOWN &&
+		pair->remote.folder_id == folder_id && pair->remote.uid == 0;
+}
+
+bool observe_end_epoch(struct account *account, struct account_folder *folder,
+	struct error *error)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+	size_t lost_count = 0;
+
+	if (!state_begin(account->state, error))
+		return false;
+	arena_init(&arena);
+	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
+		if (is_lost_in_epoch(&pair, folder->record.folder_id) &&
+			pair.hold != HOLD_EPOCH) {
+			pair.hold = HOLD_EPOCH;
+			pair.reason = "not found when the server renumbered "
+				      "its messages";
+			state_pair_put(account->state, &pair);
+			lost_count++;
+		}
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	folder->record.state = FOLDER_NORMAL;
+	account_folder_put(account, folder);
+	if (lost_count > 0)
+		account_log(account, ACCOUNT_LOG_WARNING,
+			"%s: %zu messages were not found again; they stay in "
+			"the Maildir and are held",
+			folder->record.path, lost_count);
+	return state_commit(account->state, error);
+}
+
+/* ---- One folder ---- */
+
+static void note_view(
+	struct account_folder *folder, const struct remote_view *view)
+{
+	struct folder *record = &folder->record;
+
+	record->uid_validity = view->uid_validity;
+	record->uid_next = view->uid_next;
+	record->exists = view->message_count;
+	record->highest_modseq = view->highest_modseq;
+	record->has_no_modseq = view->has_no_modseq;
+	record->permanent_flags = view->permanent_flags;
+	record->allows_new_keywords = view->allows_new_keywords;
+	record->is_read_only = view->is_read_only;
+	record->last_success = account_now();
+	record->error = NULL;
+	if (view->mailbox_id != NULL && record->mailbox_id == NULL)
+		record->mailbox_id =
+			account_folder_text(folder, view->mailbox_id);
+	if (view->uid_next > 1)
+		uid_set_add_range(&record->frontier, 1, view->uid_next - 1);
+}
+
+static bool write_view(struct account *account, struct account_folder *folder,
+	struct remote_view *view, struct error *error)
+{
+	if (!state_begin(account->state, error))
+		return false;
+	folder->record.permanent_flags = view->permanent_flags;
+	folder->record.allows_new_keywords = view->allows_new_keywords;
+	if (view->is_new_epoch && folder->record.uid_validity != 0)
+		begin_epoch(account, folder);
+	if (!put_rows(account, folder, view, error)) {
+		state_abort(account->state);
+		return false;
+	}
+	if (view->is_doubtful) {
+		account_log(account, ACCOUNT_LOG_INFO,
+			"%s: the server's counts disagree: looking again later",
+			folder->record.path);
+	} else {
+		lose_vanished(account, folder->record.folder_id, view);
+		note_view(folder, view);
+	}
+	account_folder_put(account, folder);
+	account_keywords_put(account);
+	return state_commit(account->state, error);
+}
+
+bool observe_folder(struct account *account, struct account_folder *folder,
+	struct error *error)
+{
+	struct folder *record = &folder->record;
+	struct remote_known known = {
+		.wire_name = record->mailbox,
+		.uid_validity = record->uid_validity,
+		.highest_modseq = record->highest_modseq,
+		.uid_next = uid_set_last(&record->frontier) + 1,
+		.message_count = (uint32_t)state_folder_remote_count(
+			account->state, record->folder_id),
+	};
+	struct remote_view view = { 0 };
+	struct arena arena;
+	bool is_done;
+
+	account->counters.folder_path = record->path;
+	account_progress(account);
+	arena_init(&arena);
+	is_done = remote_observe(account->remote, &known, &arena, &view, error);
+	if (is_done && view.is_uid_not_sticky)
+		is_done = error_set(error, ERROR_REFUSED,
+			"the server gives no lasting UIDs here");
+	if (is_done) {
+		is_done = write_view(account, folder, &view, error);
+		if (view.message_row_count > 0)
+			folder->active_at_ms = (int64_t)clock_now_ms();
+	}
+	remote_view_finish(&view);
+	arena_finish(&arena);
+	if (is_done)
+		note_status(folder);
+	return is_done;
+}
+
+bool observe_folders(struct account *account, struct error *error)
+{
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+		struct error failure = { 0 };
+
+		if (!folder->needs_observe || folder->has_failed ||
+			!account_folder_is_active(folder) ||
+			!folder->record.has_remote)
+			continue;
+		if (observe_folder(account, folder, &failure))
+			continue;
+		if (failure.code != ERROR_REFUSED) {
+			*error = failure;
+			return false;
+		}
+		account_folder_fail(account, folder, &failure);
+	}
+	return true;
+}
