@@ -1,0 +1,282 @@
+#include <string.h>
+
+#include "store/maildir_name.h"
+#include "syncd/reconciler/merge.h"
+#include "syncd/worker/apply.h"
+#include "syncd/worker/clock.h"
+#include "syncd/worker/local.h"
+
+#define NAME_ATTEMPTS 4
+
+/* Both sides hold `merged`, as far as they can hold it at all. */
+void apply_agree_if_equal(
+	struct account *account, struct pair *pair, const struct flags *merged)
+{
+	const struct account_folder *folder =
+		account_folder(account, pair->local.folder_id);
+	struct flags local_mask, remote_mask, here, there;
+
+	if (folder == NULL || pair->local.folder_id != pair->remote.folder_id ||
+		pair->local.presence != PRESENCE_PRESENT ||
+		pair->remote.presence != PRESENCE_PRESENT)
+		return;
+	if (pair->synced.is_set)
+		pair->synced.folder_id = pair->local.folder_id;
+	local_mask = account_local_mask(account, folder);
+	remote_mask = account_remote_mask(folder);
+	here = merge_masked(&pair->local.flags, merged, &local_mask);
+	there = merge_masked(&pair->remote.flags, merged, &remote_mask);
+	if (!flags_equal(&here, merged) || !flags_equal(&there, merged))
+		return;
+	pair->local.flags = *merged;
+	pair->remote.flags = *merged;
+	stage_agree(pair, pair->local.folder_id, merged);
+}
+
+/* The pair as it stands now, not as it stood when the plan was made. */
+static bool reload(struct stage *stage, const struct operation *operation,
+	struct pair *pair_out)
+{
+	return state_pair_get(stage->account->state, operation->pair->mid,
+		&stage->arena, pair_out);
+}
+
+/* The reader of mail was faster: look again, then merge again. */
+static void look_again(struct account *account, uint32_t folder_id)
+{
+	struct account_folder *folder = account_folder(account, folder_id);
+
+	if (folder != NULL)
+		folder->needs_scan = true;
+	account->wants_again = true;
+}
+
+static bool wanted_name(struct account *account, struct account_folder *folder,
+	const struct pair *pair, const struct flags *flags, bool is_new,
+	struct buf *name, struct error *error)
+{
+	if (!local_add_letters(account, folder, flags, error))
+		return false;
+	return is_new ? maildir_name_with_flags(pair->local.name,
+				&folder->letters, flags, name, error)
+		      : maildir_name_for_cur(pair->local.name, &folder->letters,
+				flags, name, error);
+}
+
+/* A fresh unique part for a name that is taken. */
+static void freshen(const struct account *account, const struct pair *pair,
+	struct buf *name)
+{
+	char info[MAILDIR_NAME_SIZE_MAX + 1];
+	size_t unique_size = pair_unique_size(buf_text(name));
+	uint64_t token;
+
+	info[0] = '\0';
+	strncat(info, buf_text(name) + unique_size, sizeof(info) - 1);
+	random_bytes(&token, sizeof(token));
+	buf_clear(name);
+	maildir_unique_format(pair->local.mtime, token, account->host, name);
+	buf_add_text(name, info);
+}
+
+/* Renames the pair's file to where and how `to` says, with a fresh name when
+   the wanted one is taken. */
+static enum maildir_result rename_file(struct account *account,
+	struct pair *pair, struct account_folder *to, bool is_new,
+	struct buf *name, struct error *error)
+{
+	struct maildir_place from = local_place(account, pair);
+	struct maildir_place place = { to->record.path, is_new, NULL };
+	enum maildir_result result = MAILDIR_EXISTS;
+
+	for (int i = 0; result == MAILDIR_EXISTS && i < NAME_ATTEMPTS; i++) {
+		place.name = buf_text(name);
+		if (i > 0) {
+			freshen(account, pair, name);
+			place.name = buf_text(name);
+		}
+		result = maildir_rename(account->maildir, &from, &place, error);
+	}
+	return result;
+}
+
+/* One file to a folder, place and flags. True when the stage may go on. */
+static bool place_file(struct stage *stage, struct pair *pair,
+	struct account_folder *to, const struct flags *flags,
+	struct error *error)
+{
+	struct account *account = stage->account;
+	struct account_folder *from =
+		account_folder(account, pair->local.folder_id);
+	bool is_new = pair->local.is_new && flags_is_empty(flags);
+	struct buf name = { 0 };
+	bool is_done = false;
+
+	if (!wanted_name(account, to, pair, flags, is_new, &name, error))
+		goto out;
+	is_done = true;
+	if (from == to && is_new == pair->local.is_new &&
+		strcmp(buf_text(&name), pair->local.name) == 0)
+		goto named;
+	switch (rename_file(account, pair, to, is_new, &name, error)) {
+	case MAILDIR_DONE:
+		break;
+	case MAILDIR_MISSING:
+	case MAILDIR_EXISTS:
+		look_again(account, pair->local.folder_id);
+		pair->local.name = NULL;
+		goto out;
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		is_done = false;
+		goto out;
+	}
+	stage_touch(stage, to, is_new ? MAILDIR_NEW : MAILDIR_CUR);
+	stage_touch(
+		stage, from, pair->local.is_new ? MAILDIR_NEW : MAILDIR_CUR);
+named:
+	pair->local.folder_id = to->record.folder_id;
+	pair->local.is_new = is_new;
+	pair->local.name = arena_text(&stage->arena, buf_text(&name));
+	pair->local.flags = *flags;
+out:
+	buf_finish(&name);
+	return is_done;
+}
+
+/* Whether nobody has renamed or replaced the file since it was observed is
+   checked by the rename itself: it starts from the exact name. */
+static bool move_one(struct stage *stage, const struct operation *operation,
+	struct error *error)
+{
+	struct account *account = stage->account;
+	struct account_folder *to =
+		account_folder(account, operation->to_folder_id);
+	struct flags flags;
+	struct pair pair;
+
+	if (to == NULL || !reload(stage, operation, &pair) ||
+		pair.local.presence != PRESENCE_PRESENT)
+		return true;
+	flags = pair.local.flags;
+	if (!place_file(stage, &pair, to, &flags, error))
+		return false;
+	if (pair.local.name == NULL)
+		return true;
+	apply_agree_if_equal(account, &pair, &operation->merged);
+	stage_put(stage, &pair, "moved here");
+	account->counters.moved_local++;
+	return true;
+}
+
+static bool flag_one(struct stage *stage, const struct operation *operation,
+	struct error *error)
+{
+	struct account *account = stage->account;
+	struct account_folder *folder;
+	struct pair pair;
+
+	if (!reload(stage, operation, &pair) ||
+		pair.local.presence != PRESENCE_PRESENT)
+		return true;
+	folder = account_folder(account, pair.local.folder_id);
+	if (folder == NULL)
+		return true;
+	if (!place_file(stage, &pair, folder, &operation->merged, error))
+		return false;
+	if (pair.local.name == NULL)
+		return true;
+	apply_agree_if_equal(account, &pair, &operation->merged);
+	stage_put(stage, &pair, "flags set here");
+	account->counters.flagged_local++;
+	return true;
+}
+
+static bool run_each(struct account *account,
+	const struct operation *operations, size_t count,
+	bool (*one)(struct stage *stage, const struct operation *operation,
+		struct error *error),
+	struct error *error)
+{
+	struct stage stage;
+	struct error failure = { 0 };
+	bool is_done = true;
+
+	stage_init(&stage, account);
+	for (size_t i = 0; is_done && i < count && !account->is_stopping; i++)
+		is_done = one(&stage, &operations[i], &failure);
+	/* What was done before a failure is written down all the same. */
+	if (!stage_commit(&stage, error)) {
+		stage_finish(&stage);
+		return false;
+	}
+	stage_finish(&stage);
+	if (!is_done)
+		*error = failure;
+	return is_done;
+}
+
+bool apply_move_local(struct account *account,
+	const struct operation *operations, size_t count, struct error *error)
+{
+	return run_each(account, operations, count, move_one, error);
+}
+
+bool apply_flag_local(struct account *account,
+	const struct operation *operations, size_t count, struct error *error)
+{
+	return run_each(account, operations, count, flag_one, error);
+}
+
+/* Moved to the retention directory, when its exact name is still there and it
+   is still the same file. */
+static bool delete_one(struct stage *stage, const struct operation *operation,
+	struct error *error)
+{
+	struct account *account = stage->account;
+	struct account_folder *folder;
+	struct maildir_place place;
+	struct maildir_file file;
+	struct pair pair;
+
+	if (!reload(stage, operation, &pair) ||
+		pair.local.presence != PRESENCE_PRESENT)
+		return true;
+	folder = account_folder(account, pair.local.folder_id);
+	place = local_place(account, &pair);
+	switch (maildir_stat(account->maildir, &place, &file, error)) {
+	case MAILDIR_DONE:
+		break;
+	case MAILDIR_MISSING:
+		look_again(account, pair.local.folder_id);
+		return true;
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		return false;
+	}
+	if (folder == NULL || file.inode != pair.local.inode ||
+		file.size != pair.local.size) {
+		look_again(account, pair.local.folder_id);
+		return true;
+	}
+	if (maildir_remove(account->maildir, &place, account_now(), error) !=
+		MAILDIR_DONE)
+		return false;
+	account_count_deletion(folder, false);
+	stage_drop(stage, &pair, "removed here");
+	account->counters.deleted_local++;
+	return true;
+}
+
+bool apply_delete_local(struct account *account,
+	const struct operation *operations, size_t count, struct error *error)
+{
+	struct account_folder *folder =
+		account_folder(account, operations[0].folder_id);
+
+	/* The count is written first: too many counted is safe. */
+	if (!run_each(account, operations, count, delete_one, error))
+		return false;
+	return folder == NULL || account_folder_save(account, folder, error);
+}

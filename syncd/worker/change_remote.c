@@ -1,0 +1,565 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "syncd/worker/apply.h"
+#include "syncd/worker/clock.h"
+
+/* Messages of one stage's group that are still as planned, reloaded. */
+struct group {
+	struct account *account;
+	struct stage stage;
+	struct pair *pairs;
+	size_t count, capacity;
+	struct uid_set uids;
+};
+
+static void group_init(struct group *group, struct account *account,
+	const struct operation *operations, size_t count)
+{
+	memset(group, 0, sizeof(*group));
+	group->account = account;
+	stage_init(&group->stage, account);
+	group->pairs = alloc(count, sizeof(*group->pairs));
+	for (size_t i = 0; i < count; i++) {
+		struct pair *pair = &group->pairs[group->count];
+
+		if (!state_pair_get(account->state, operations[i].pair->mid,
+			    &group->stage.arena, pair) ||
+			pair->remote.presence != PRESENCE_PRESENT ||
+			pair->remote.folder_id != operations[i].folder_id)
+			continue;
+		uid_set_add(&group->uids, pair->remote.uid);
+		group->count++;
+	}
+}
+
+static void group_finish(struct group *group)
+{
+	free(group->pairs);
+	uid_set_finish(&group->uids);
+	stage_finish(&group->stage);
+}
+
+static void look_again(struct account *account, struct account_folder *folder)
+{
+	folder->needs_observe = true;
+	account->wants_again = true;
+}
+
+/* ---- Flags ---- */
+
+static bool same_change(const struct operation *a, const struct operation *b)
+{
+	return flags_equal(&a->add, &b->add) &&
+		flags_equal(&a->remove, &b->remove);
+}
+
+/* All operations of the group with the change of the first. Marks them. */
+static size_t take_same(const struct operation *operations, size_t count,
+	bool *taken, struct operation *same)
+{
+	const struct operation *first = NULL;
+	size_t same_count = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (taken[i] ||
+			(first != NULL && !same_change(first, &operations[i])))
+			continue;
+		first = first == NULL ? &operations[i] : first;
+		taken[i] = true;
+		same[same_count++] = operations[i];
+	}
+	return same_count;
+}
+
+static const struct flags *merged_of(
+	const struct operation *operations, size_t count, uint64_t mid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (operations[i].pair->mid == mid)
+			return &operations[i].merged;
+	return NULL;
+}
+
+static bool store_same(struct account *account, struct account_folder *folder,
+	const struct operation *operations, size_t count, struct error *error)
+{
+	struct uid_set modified = { 0 };
+	struct group group;
+	struct remote_store store = {
+		.uids = &group.uids,
+		.add = &operations[0].add,
+		.remove = &operations[0].remove,
+		/* All changes up to the anchor are known. */
+		.unchanged_since = folder->record.highest_modseq,
+	};
+	bool is_done;
+
+	group_init(&group, account, operations, count);
+	is_done = uid_set_is_empty(&group.uids) ||
+		remote_store(account->remote, &store, &modified, error);
+	for (size_t i = 0; is_done && i < group.count; i++) {
+		struct pair *pair = &group.pairs[i];
+		struct flags kept;
+
+		if (uid_set_contains(&modified, pair->remote.uid))
+			continue;
+		kept = flags_without(
+			&pair->remote.flags, &operations[0].remove);
+		pair->remote.flags = flags_or(&kept, &operations[0].add);
+		apply_agree_if_equal(
+			account, pair, merged_of(operations, count, pair->mid));
+		stage_put(&group.stage, pair, "flags set on the server");
+		account->counters.flagged_remote++;
+	}
+	/* Somebody else was there in between: read, merge, try again. */
+	if (!uid_set_is_empty(&modified))
+		look_again(account, folder);
+	is_done = is_done && stage_commit(&group.stage, error);
+	group_finish(&group);
+	uid_set_finish(&modified);
+	return is_done;
+}
+
+bool apply_flag_remote(struct account *account,
+	const struct operation *operations, size_t count, struct error *error)
+{
+	struct account_folder *folder =
+		account_folder(account, operations[0].folder_id);
+	struct operation *same = alloc(count, sizeof(*same));
+	bool *taken = alloc(count, sizeof(*taken));
+	size_t same_count;
+	bool is_done = remote_select(account->remote, folder->record.mailbox,
+		folder->record.uid_validity, error);
+
+	while (is_done &&
+		(same_count = take_same(operations, count, taken, same)) > 0)
+		is_done = store_same(account, folder, same, same_count, error);
+	free(taken);
+	free(same);
+	return is_done;
+}
+
+/* ---- Moves ---- */
+
+static bool put_intents(struct group *group, enum intent_kind kind,
+	const struct account_folder *from, const struct account_folder *to,
+	struct error *error)
+{
+	struct account *account = group->account;
+
+	if (!state_begin(account->state, error))
+		return false;
+	for (size_t i = 0; i < group->count; i++) {
+		const struct pair *pair = &group->pairs[i];
+		struct intent intent = {
+			.kind = kind,
+			.phase = INTENT_UNCERTAIN,
+			.mid = pair->mid,
+			.folder_id = from->record.folder_id,
+			.uid = pair->remote.uid,
+			.flags = pair->remote.flags,
+			.content = pair->content,
+			.time = account_now(),
+		};
+
+		if (to != NULL) {
+			intent.to_folder_id = to->record.folder_id;
+			intent.uid_validity = to->record.uid_validity;
+			intent.uid_next = to->record.uid_next;
+		}
+		(void)state_intent_put(account->state, &intent);
+	}
+	return state_commit(account->state, error);
+}
+
+static void end_intents(struct group *group)
+{
+	struct intent intent;
+
+	for (size_t i = 0; i < group->count; i++)
+		if (state_intent_of_mid(group->account->state,
+			    group->pairs[i].mid, &intent))
+			stage_end_intent(&group->stage, intent.intent_id);
+}
+
+/* Refused, so nothing is open any more. Should this fail, the intents stay and
+   the next pass finds out the same. */
+static void end_refused(struct group *group)
+{
+	struct error ignored = { 0 };
+
+	end_intents(group);
+	if (!stage_commit(&group->stage, &ignored))
+		group->account->wants_again = true;
+}
+
+static struct pair *group_find(struct group *group, uint32_t uid)
+{
+	for (size_t i = 0; i < group->count; i++)
+		if (group->pairs[i].remote.uid == uid)
+			return &group->pairs[i];
+	return NULL;
+}
+
+/* The new places, as far as the server told them. Pairs not named keep the old
+   one: the next observation finds them gone there and new here, and binds. */
+static void take_receipt(struct group *group,
+	const struct remote_receipt *receipt, struct account_folder *to,
+	const struct operation *operations, size_t count)
+{
+	for (size_t i = 0; receipt->has_uids && i < receipt->pair_count; i++) {
+		struct pair *pair = group_find(group, receipt->pairs[i].from);
+
+		if (pair == NULL ||
+			receipt->uid_validity != to->record.uid_validity)
+			continue;
+		pair->remote.folder_id = to->record.folder_id;
+		pair->remote.uid = receipt->pairs[i].to;
+		pair->remote.modseq = 0;
+		apply_agree_if_equal(group->account, pair,
+			merged_of(operations, count, pair->mid));
+		stage_put(&group->stage, pair, "moved on the server");
+		group->account->counters.moved_remote++;
+	}
+}
+
+static bool move_at_once(struct group *group, struct account_folder *from,
+	struct account_folder *to, const struct operation *operations,
+	size_t count, struct error *error)
+{
+	struct account *account = group->account;
+	struct remote_receipt receipt = { 0 };
+	bool is_done;
+
+	if (!put_intents(group, INTENT_MOVE, from, to, error))
+		return false;
+	is_done = remote_move(account->remote, &group->uids, to->record.mailbox,
+		&group->stage.arena, &receipt, error);
+	/* A refused MOVE may have moved some; what it did shows when looked
+	   at. Only a lost connection leaves the outcome open. */
+	if (!is_done && error->code != ERROR_REFUSED)
+		return false;
+	look_again(account, from);
+	to->needs_observe = true;
+	if (!is_done) {
+		end_refused(group);
+		return false;
+	}
+	take_receipt(group, &receipt, to, operations, count);
+	end_intents(group);
+	return stage_commit(&group->stage, error);
+}
+
+/* The source's UID after a copy: nobody's any more, to be removed. A pair of
+   its own stands for it until it is. */
+static void put_leftover(struct group *group, const struct pair *moved,
+	uint32_t folder_id, uint32_t uid)
+{
+	struct account *account = group->account;
+	struct pair leftover = *moved;
+
+	leftover.mid = state_pair_new_mid(account->state);
+	leftover.remote.folder_id = folder_id;
+	leftover.remote.uid = uid;
+	leftover.local.presence = PRESENCE_ABSENT;
+	leftover.local.name = NULL;
+	leftover.local.inode = 0;
+	leftover.local.folder_id = folder_id;
+	leftover.synced.is_set = true;
+	leftover.synced.folder_id = folder_id;
+	leftover.synced.flags = leftover.remote.flags;
+	leftover.hold = HOLD_NONE;
+	stage_put(&group->stage, &leftover, "copied, to be removed");
+}
+
+/* COPY, then the removal of the source as a deletion like any other, which is
+   planned in the next pass: it verifies, and counts for nobody's guard but
+   its own. The binding of the copy is durable before. */
+static bool move_by_copy(struct group *group, struct account_folder *from,
+	struct account_folder *to, const struct operation *operations,
+	size_t count, struct error *error)
+{
+	struct account *account = group->account;
+	struct remote_receipt receipt = { 0 };
+
+	if (!put_intents(group, INTENT_COPY, from, to, error))
+		return false;
+	if (!remote_copy(account->remote, &group->uids, to->record.mailbox,
+		    &group->stage.arena, &receipt, error)) {
+		/* RFC 9051, 6.4.7: refused, the mailbox is as it was. */
+		if (error->code == ERROR_REFUSED)
+			end_refused(group);
+		return false;
+	}
+	look_again(account, from);
+	to->needs_observe = true;
+	if (!receipt.has_uids ||
+		receipt.uid_validity != to->record.uid_validity)
+		return true; /* the intent finds the copy, then goes on */
+	for (size_t i = 0; i < receipt.pair_count; i++) {
+		struct pair *pair = group_find(group, receipt.pairs[i].from);
+
+		if (pair != NULL)
+			put_leftover(group, pair, from->record.folder_id,
+				receipt.pairs[i].from);
+	}
+	take_receipt(group, &receipt, to, operations, count);
+	end_intents(group);
+	return stage_commit(&group->stage, error);
+}
+
+bool apply_move_remote(struct account *account,
+	const struct operation *operations, size_t count, struct error *error)
+{
+	struct account_folder *from =
+		account_folder(account, operations[0].folder_id);
+	struct account_folder *to =
+		account_folder(account, operations[0].to_folder_id);
+	struct group group;
+	bool is_done = true;
+
+	if (to == NULL || to->has_failed || to->record.mailbox == NULL)
+		return true;
+	group_init(&group, account, operations, count);
+	if (!uid_set_is_empty(&group.uids)) {
+		is_done = remote_select(account->remote, from->record.mailbox,
+			from->record.uid_validity, error);
+		if (is_done && remote_abilities(account->remote)->has_move)
+			is_done = move_at_once(
+				&group, from, to, operations, count, error);
+		else if (is_done)
+			is_done = move_by_copy(
+				&group, from, to, operations, count, error);
+	}
+	group_finish(&group);
+	return is_done;
+}
+
+/* ---- Deletions ---- */
+
+static const struct remote_message *find_message(
+	const struct remote_message *messages, size_t count, uint32_t uid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (messages[i].uid == uid)
+			return &messages[i];
+	return NULL;
+}
+
+/* Is the message under this UID the one the pair stands for? Sizes and dates
+   may each be told wrongly, not both of another message alike. */
+static bool is_same_message(
+	const struct pair *pair, const struct remote_message *message)
+{
+	if (pair->content.email_id != 0 && message->email_id != 0)
+		return pair->content.email_id == message->email_id;
+	return message->size == pair->content.size ||
+		message->internal_date == pair->content.internal_date;
+}
+
+/* What may go: there, the same message, and not touched by anybody since it
+   was observed. `modseq_out`: no later change is known of any of them. */
+static bool verify(struct group *group, struct account_folder *folder,
+	struct uid_set *verified, uint64_t *modseq_out, struct error *error)
+{
+	struct account *account = group->account;
+	struct remote_message *messages = NULL;
+	size_t count = 0;
+
+	if (!remote_fetch_messages(account->remote, &group->uids,
+		    &group->stage.arena, &messages, &count, error))
+		return false;
+	for (size_t i = 0; i < group->count; i++) {
+		const struct pair *pair = &group->pairs[i];
+		const struct remote_message *message =
+			find_message(messages, count, pair->remote.uid);
+		struct flags told, known;
+
+		if (message == NULL || !message->has_size) {
+			look_again(account, folder);
+			continue;
+		}
+		if (!is_same_message(pair, message)) {
+			account_log(account, ACCOUNT_LOG_ERROR,
+				"%s: UID %u is another message now: not "
+				"deleted",
+				folder->record.path, pair->remote.uid);
+			folder->record.uid_validity = 0;
+			look_again(account, folder);
+			continue;
+		}
+		told = message->flags;
+		known = pair->remote.flags;
+		told.system &= ~(uint32_t)FLAG_DELETED;
+		known.system &= ~(uint32_t)FLAG_DELETED;
+		if (told.system != known.system) {
+			look_again(account, folder);
+			continue;
+		}
+		uid_set_add(verified, pair->remote.uid);
+		if (message->modseq > *modseq_out)
+			*modseq_out = message->modseq;
+	}
+	return true;
+}
+
+/* Without UID EXPUNGE nothing can be removed without removing what others
+   marked: the mark is all we set, the server or a person does the rest. */
+static bool mark_only(
+	struct group *group, const struct uid_set *marked, struct error *error)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		struct pair *pair = &group->pairs[i];
+
+		if (!uid_set_contains(marked, pair->remote.uid))
+			continue;
+		pair->remote.flags.system |= FLAG_DELETED;
+		pair->synced.flags.system |= FLAG_DELETED;
+		stage_put(&group->stage, pair, "marked \\Deleted");
+	}
+	end_intents(group);
+	return stage_commit(&group->stage, error);
+}
+
+/* From here on a message found without \Deleted was unmarked by somebody. */
+static bool note_stored(
+	struct group *group, const struct uid_set *stored, struct error *error)
+{
+	struct account *account = group->account;
+	struct intent intent;
+
+	if (!state_begin(account->state, error))
+		return false;
+	for (size_t i = 0; i < group->count; i++) {
+		if (!uid_set_contains(stored, group->pairs[i].remote.uid) ||
+			!state_intent_of_mid(
+				account->state, group->pairs[i].mid, &intent))
+			continue;
+		intent.phase = INTENT_UNBOUND;
+		(void)state_intent_put(account->state, &intent);
+	}
+	return state_commit(account->state, error);
+}
+
+static bool drop_removed(struct group *group, struct account_folder *folder,
+	const struct uid_set *removed, struct error *error)
+{
+	struct account *account = group->account;
+
+	for (size_t i = 0; i < group->count; i++) {
+		const struct pair *pair = &group->pairs[i];
+
+		if (!uid_set_contains(removed, pair->remote.uid))
+			continue;
+		account_count_deletion(folder, true);
+		stage_drop(&group->stage, pair, "removed on the server");
+		account->counters.deleted_remote++;
+	}
+	end_intents(group);
+	return stage_commit(&group->stage, error) &&
+		account_folder_save(account, folder, error);
+}
+
+static struct account_folder *trash(const struct account *account)
+{
+	for (size_t i = 0; i < account->folder_count; i++) {
+		const char *use = account->folders[i]->record.special_use;
+
+		if (use != NULL && strcmp(use, "\\Trash") == 0)
+			return account->folders[i];
+	}
+	return NULL;
+}
+
+/* Gmail keeps what is expunged in All Mail; what its users call deleting is
+   the move to the bin. */
+static bool remove_verified(struct group *group, struct account_folder *folder,
+	struct uid_set *verified, uint64_t modseq, struct error *error)
+{
+	struct account *account = group->account;
+	const struct remote_abilities *abilities =
+		remote_abilities(account->remote);
+	struct account_folder *bin =
+		abilities->is_gmail ? trash(account) : NULL;
+	struct flags deleted = { .system = FLAG_DELETED };
+	struct remote_store store = { verified, &deleted, NULL, modseq };
+	struct uid_set modified = { 0 };
+	struct remote_receipt receipt;
+	bool is_done;
+
+	if (bin != NULL && bin != folder && bin->record.mailbox != NULL)
+		return remote_move(account->remote, verified,
+			       bin->record.mailbox, &group->stage.arena,
+			       &receipt, error) &&
+			drop_removed(group, folder, verified, error);
+	is_done = remote_store(account->remote, &store, &modified, error);
+	if (is_done && !uid_set_is_empty(&modified)) {
+		uid_set_remove_set(verified, &modified);
+		look_again(account, folder);
+	}
+	uid_set_finish(&modified);
+	if (!is_done || uid_set_is_empty(verified))
+		return is_done;
+	if (!abilities->has_uidplus)
+		return mark_only(group, verified, error);
+	return note_stored(group, verified, error) &&
+		remote_expunge(account->remote, verified, error) &&
+		drop_removed(group, folder, verified, error);
+}
+
+/* Those that wait for somebody else's EXPUNGE need nothing from us. */
+static size_t without_marked(const struct account *account,
+	const struct operation *operations, size_t count,
+	struct operation *wanted)
+{
+	bool has_uidplus = remote_abilities(account->remote)->has_uidplus;
+	size_t wanted_count = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (has_uidplus ||
+			(operations[i].pair->remote.flags.system &
+				FLAG_DELETED) == 0)
+			wanted[wanted_count++] = operations[i];
+	return wanted_count;
+}
+
+static bool delete_wanted(struct account *account,
+	struct account_folder *folder, const struct operation *operations,
+	size_t count, struct error *error)
+{
+	struct uid_set verified = { 0 };
+	struct group group;
+	uint64_t modseq = 0;
+	bool is_done;
+
+	group_init(&group, account, operations, count);
+	is_done = remote_select(account->remote, folder->record.mailbox,
+			  folder->record.uid_validity, error) &&
+		verify(&group, folder, &verified, &modseq, error);
+	if (is_done && !uid_set_is_empty(&verified))
+		is_done = put_intents(&group, INTENT_DELETE_REMOTE, folder,
+				  NULL, error) &&
+			remove_verified(
+				&group, folder, &verified, modseq, error);
+	if (!is_done && error->code == ERROR_REFUSED)
+		end_refused(&group);
+	uid_set_finish(&verified);
+	group_finish(&group);
+	return is_done;
+}
+
+bool apply_delete_remote(struct account *account,
+	const struct operation *operations, size_t count, struct error *error)
+{
+	struct account_folder *folder =
+		account_folder(account, operations[0].folder_id);
+	struct operation *wanted = alloc(count, sizeof(*wanted));
+	size_t wanted_count =
+		without_marked(account, operations, count, wanted);
+	bool is_done = wanted_count == 0 ||
+		delete_wanted(account, folder, wanted, wanted_count, error);
+
+	free(wanted);
+	return is_done;
+}

@@ -1,0 +1,281 @@
+/* What was begun and whose outcome is open. By the time this runs both sides
+   were observed on a live connection and halves are bound, so most intents
+   answer themselves: an upload that happened is bound to its UID, one that did
+   not is still on one side only. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "syncd/worker/apply.h"
+#include "syncd/worker/digest.h"
+
+/* A server may still be storing what a dead connection sent. */
+#define LATE_COMMIT_S 3
+
+static struct account_folder *open_folder(
+	const struct account *account, uint32_t folder_id)
+{
+	struct account_folder *folder = account_folder(account, folder_id);
+
+	return folder == NULL || folder->has_failed ||
+			!folder->record.has_remote ||
+			folder->record.mailbox == NULL
+		? NULL
+		: folder;
+}
+
+static bool is_late(const struct intent *intent)
+{
+	return account_now() - intent->time < LATE_COMMIT_S;
+}
+
+/* Observed since, and not bound: it did not happen, or comes too late. */
+static void resolve_upload(struct stage *stage, const struct intent *intent)
+{
+	struct account *account = stage->account;
+	struct pair pair;
+
+	if (state_pair_get(account->state, intent->mid, &stage->arena, &pair) &&
+		pair.remote.presence == PRESENCE_NEVER &&
+		(is_late(intent) || !account->remote_is_complete)) {
+		struct account_folder *folder =
+			account_folder(account, intent->to_folder_id);
+
+		if (folder != NULL)
+			folder->needs_observe = true;
+		account->wants_again = true;
+		return;
+	}
+	stage_end_intent(stage, intent->intent_id);
+}
+
+/* MOVE leaves each message in one of the two mailboxes; both were observed. */
+static void resolve_move(struct stage *stage, const struct intent *intent)
+{
+	if (stage->account->remote_is_complete)
+		stage_end_intent(stage, intent->intent_id);
+	else
+		stage->account->wants_again = true;
+}
+
+/* ---- COPY: the copy, if there is one, must be found before anything ---- */
+
+struct header_reading {
+	struct canonical_digest *digest;
+	uint64_t wanted;
+	uint32_t found_uid;
+};
+
+static bool reading_begin(void *data, uint32_t uid, uint64_t size)
+{
+	struct header_reading *reading = data;
+
+	(void)uid;
+	(void)size;
+	canonical_digest_reset(reading->digest);
+	return reading->found_uid == 0;
+}
+
+static bool reading_data(
+	void *data, const uint8_t *bytes, size_t size, struct error *error)
+{
+	struct header_reading *reading = data;
+
+	(void)error;
+	canonical_digest_feed(reading->digest, bytes, size);
+	return true;
+}
+
+static bool reading_end(
+	void *data, uint32_t uid, bool is_complete, struct error *error)
+{
+	struct header_reading *reading = data;
+	struct content content = { 0 };
+
+	(void)error;
+	canonical_digest_finish(reading->digest, &content);
+	if (is_complete && reading->found_uid == 0 &&
+		content.header_hash == reading->wanted)
+		reading->found_uid = uid;
+	return true;
+}
+
+/* UIDs of the destination from the intent's frontier on that belong to no
+   file, and have the size. */
+static void find_candidates(struct account *account,
+	const struct intent *intent, struct uid_set *uids, uint32_t *exact_out)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	while (state_next_by_uid(
+		account->state, intent->to_folder_id, &cursor, &arena, &pair)) {
+		bool is_free = pair.local.presence == PRESENCE_NEVER &&
+			pair.remote.uid >= intent->uid_next;
+
+		if (is_free && pair.content.email_id != 0 &&
+			pair.content.email_id == intent->content.email_id)
+			*exact_out = pair.remote.uid;
+		else if (is_free && pair.content.size == intent->content.size)
+			uid_set_add(uids, pair.remote.uid);
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+}
+
+static bool find_copy(struct account *account, const struct intent *intent,
+	uint32_t *uid_out, struct error *error)
+{
+	struct account_folder *folder =
+		open_folder(account, intent->to_folder_id);
+	struct header_reading reading = {
+		.wanted = intent->content.header_hash,
+	};
+	struct remote_sink sink = { reading_begin, reading_data, reading_end,
+		&reading };
+	struct uid_set uids = { 0 };
+	bool is_done = true;
+
+	if (folder == NULL)
+		return true;
+	find_candidates(account, intent, &uids, &reading.found_uid);
+	if (reading.found_uid == 0 && !uid_set_is_empty(&uids)) {
+		reading.digest =
+			canonical_digest_new(state_secret(account->state));
+		is_done = remote_select(account->remote, folder->record.mailbox,
+				  folder->record.uid_validity, error) &&
+			remote_fetch_headers(
+				account->remote, &uids, &sink, NULL, error);
+		canonical_digest_free(reading.digest);
+	}
+	uid_set_finish(&uids);
+	if (is_done)
+		*uid_out = reading.found_uid;
+	return is_done;
+}
+
+/* The copy becomes the message; what is left at the source stands for itself
+   until it is removed. */
+static void take_copy(
+	struct stage *stage, const struct intent *intent, uint32_t uid)
+{
+	struct account *account = stage->account;
+	struct pair pair, copy, leftover;
+
+	if (!state_pair_get(
+		    account->state, intent->mid, &stage->arena, &pair) ||
+		!state_pair_by_uid(account->state, intent->to_folder_id, uid,
+			&stage->arena, &copy))
+		return;
+	leftover = pair;
+	leftover.mid = state_pair_new_mid(account->state);
+	leftover.local.presence = PRESENCE_ABSENT;
+	leftover.local.name = NULL;
+	leftover.local.inode = 0;
+	leftover.local.folder_id = intent->folder_id;
+	leftover.synced.is_set = true;
+	leftover.synced.folder_id = intent->folder_id;
+	leftover.synced.flags = leftover.remote.flags;
+	pair.remote = copy.remote;
+	state_pair_delete(account->state, copy.mid);
+	stage_put(stage, &pair, "copy found");
+	if (leftover.remote.presence == PRESENCE_PRESENT &&
+		leftover.remote.folder_id == intent->folder_id)
+		stage_put(stage, &leftover, "copied, to be removed");
+}
+
+static bool resolve_copy(
+	struct stage *stage, const struct intent *intent, struct error *error)
+{
+	struct account *account = stage->account;
+	uint32_t uid = 0;
+
+	if (!account->remote_is_complete) {
+		account->wants_again = true;
+		return true;
+	}
+	if (!find_copy(account, intent, &uid, error))
+		return false;
+	if (uid == 0 && is_late(intent)) {
+		account->wants_again = true;
+		return true;
+	}
+	if (uid != 0) {
+		if (!state_begin(account->state, error))
+			return false;
+		take_copy(stage, intent, uid);
+		if (!state_commit(account->state, error))
+			return false;
+	}
+	stage_end_intent(stage, intent->intent_id);
+	return true;
+}
+
+/* STORE and EXPUNGE are planned again from what is there now: if the mark was
+   taken away meanwhile, that is somebody's wish to keep the message. */
+static void resolve_delete(struct stage *stage, const struct intent *intent)
+{
+	struct account *account = stage->account;
+	struct pair pair;
+
+	if (state_pair_get(account->state, intent->mid, &stage->arena, &pair) &&
+		pair.remote.presence == PRESENCE_PRESENT &&
+		intent->phase == INTENT_UNBOUND &&
+		(pair.remote.flags.system & FLAG_DELETED) == 0) {
+		pair.synced.is_set = false;
+		pair.local.presence = PRESENCE_NEVER;
+		pair.local.name = NULL;
+		pair.local.inode = 0;
+		stage_put(stage, &pair, "kept: \\Deleted was taken away");
+	}
+	stage_end_intent(stage, intent->intent_id);
+}
+
+static bool resolve(
+	struct stage *stage, const struct intent *intent, struct error *error)
+{
+	switch (intent->kind) {
+	case INTENT_UPLOAD:
+		resolve_upload(stage, intent);
+		return true;
+	case INTENT_MOVE:
+		resolve_move(stage, intent);
+		return true;
+	case INTENT_COPY:
+		return resolve_copy(stage, intent, error);
+	case INTENT_DELETE_REMOTE:
+		resolve_delete(stage, intent);
+		return true;
+	case INTENT_DELETE_LOCAL:
+		stage_end_intent(stage, intent->intent_id);
+		return true;
+	}
+	return true;
+}
+
+bool apply_resolve_intents(struct account *account, struct error *error)
+{
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+	struct stage stage;
+	struct error failure = { 0 };
+	bool is_done = true;
+
+	if (account->is_dry_run)
+		return true;
+	stage_init(&stage, account);
+	while (is_done && state_next_intent(account->state, &cursor, &intent)) {
+		is_done = resolve(&stage, &intent, &failure);
+		if (!is_done && failure.code == ERROR_REFUSED) {
+			account->wants_again = true;
+			is_done = true;
+		}
+	}
+	if (is_done)
+		is_done = stage_commit(&stage, &failure);
+	stage_finish(&stage);
+	if (!is_done)
+		*error = failure;
+	return is_done;
+}

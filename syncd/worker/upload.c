@@ -1,0 +1,326 @@
+/* Uploads: an intent on disk before the first byte, the binding after the
+   server's word. What stays open is found again by observing the mailbox and
+   matching content, never by sending twice. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "syncd/reconciler/merge.h"
+#include "syncd/worker/apply.h"
+#include "syncd/worker/clock.h"
+#include "syncd/worker/local.h"
+
+#define READ_SIZE 16384
+
+/* A file on its way up, LF made CRLF while it is read. */
+struct departing {
+	struct account *account;
+	struct pair pair;
+	uint64_t intent_id;
+	int fd; /* opened when its turn comes; -1 = not open */
+	bool was_cr;
+	uint8_t data[READ_SIZE];
+	size_t size, used;
+	bool is_skipped;
+};
+
+/* ---- Reading with CRLF line ends ---- */
+
+static bool refill(struct departing *file)
+{
+	ssize_t size;
+
+	if (file->fd == -1) {
+		struct maildir_place place =
+			local_place(file->account, &file->pair);
+		struct maildir_file info;
+		struct error error = { 0 };
+
+		if (maildir_open_message(file->account->maildir, &place,
+			    &file->fd, &info, &error) != MAILDIR_DONE ||
+			info.size != file->pair.local.size)
+			return false;
+	}
+	do
+		size = read(file->fd, file->data, sizeof(file->data));
+	while (size == -1 && errno == EINTR);
+	if (size < 0)
+		return false;
+	file->size = (size_t)size;
+	file->used = 0;
+	return true;
+}
+
+/* At most `size` octets; stops early at the end of what was read. */
+static size_t convert(struct departing *file, uint8_t *bytes, size_t size)
+{
+	size_t written = 0;
+
+	while (file->used < file->size && written < size) {
+		uint8_t byte = file->data[file->used];
+
+		if (byte == '\n' && !file->was_cr) {
+			bytes[written++] = '\r';
+			file->was_cr = true;
+			continue;
+		}
+		bytes[written++] = byte;
+		file->was_cr = byte == '\r';
+		file->used++;
+	}
+	return written;
+}
+
+static int64_t read_message(void *data, uint8_t *bytes, size_t size)
+{
+	struct departing *file = data;
+	size_t written = 0;
+
+	while (written < size) {
+		if (file->used == file->size &&
+			(!refill(file) || file->size == 0))
+			break;
+		written += convert(file, bytes + written, size - written);
+	}
+	return written == 0 && size > 0 ? -1 : (int64_t)written;
+}
+
+/* ---- Choosing ---- */
+
+static void hold_later(struct departing *file, enum hold hold,
+	const char *reason, struct stage *stage)
+{
+	struct pair *pair = &file->pair;
+
+	file->is_skipped = true;
+	pair->hold = hold;
+	pair->reason = reason;
+	pair->attempt_count++;
+	pair->retry_at = account_now() +
+		(pair->attempt_count > 6 ? 3600 : 60 << pair->attempt_count);
+	stage_put(stage, pair, NULL);
+	file->account->counters.failed++;
+}
+
+/* Fills in content and decides whether the file can go at all. */
+static void prepare(struct departing *file, const struct account_folder *folder,
+	struct stage *stage)
+{
+	struct account *account = file->account;
+	uint64_t limit = folder->record.append_limit != 0
+		? folder->record.append_limit
+		: remote_abilities(account->remote)->append_limit;
+	struct error error = { 0 };
+
+	switch (local_digest(account, &file->pair, &error)) {
+	case LOCAL_READ_DONE:
+		break;
+	case LOCAL_READ_MISSING:
+		account->wants_again = true;
+		file->is_skipped = true;
+		return;
+	case LOCAL_READ_BUSY:
+		file->is_skipped = true; /* its CLOSE_WRITE wakes us */
+		return;
+	case LOCAL_READ_FAILED:
+		hold_later(file, HOLD_UNREADABLE,
+			arena_text(&stage->arena, error.message), stage);
+		return;
+	}
+	file->pair.content.internal_date = file->pair.local.mtime;
+	if (file->pair.content.size == 0)
+		hold_later(file, HOLD_REFUSED, "the file is empty", stage);
+	else if (limit != 0 && file->pair.content.size > limit)
+		hold_later(file, HOLD_REFUSED, "larger than the server accepts",
+			stage);
+}
+
+static bool put_intents(struct account *account,
+	const struct account_folder *folder, struct departing *files,
+	size_t count, struct error *error)
+{
+	if (!state_begin(account->state, error))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct intent intent = {
+			.kind = INTENT_UPLOAD,
+			.phase = INTENT_UNCERTAIN,
+			.mid = files[i].pair.mid,
+			.to_folder_id = folder->record.folder_id,
+			.uid_validity = folder->record.uid_validity,
+			.uid_next = folder->record.uid_next,
+			.flags = files[i].pair.local.flags,
+			.content = files[i].pair.content,
+			.time = account_now(),
+		};
+
+		if (files[i].is_skipped)
+			continue;
+		files[i].intent_id = state_intent_put(account->state, &intent);
+		state_pair_put(account->state, &files[i].pair);
+	}
+	return state_commit(account->state, error);
+}
+
+/* ---- Outcomes ---- */
+
+static void bind(struct departing *file, struct account_folder *folder,
+	const struct remote_append *append, struct stage *stage)
+{
+	struct account *account = file->account;
+	struct flags local_mask = account_local_mask(account, folder);
+	struct flags remote_mask = account_remote_mask(folder);
+	struct pair *pair = &file->pair;
+	struct flags agreed = pair->local.flags;
+
+	stage_end_intent(stage, file->intent_id);
+	pair->remote.presence = PRESENCE_PRESENT;
+	pair->remote.folder_id = folder->record.folder_id;
+	pair->remote.uid = append->uid;
+	pair->remote.modseq = 0;
+	pair->remote.absent_since = 0;
+	pair->remote.flags =
+		merge_masked(&append->flags, &agreed, &remote_mask);
+	pair->local.flags =
+		merge_masked(&pair->local.flags, &agreed, &local_mask);
+	/* A message made again in another folder than its file's is moved
+	   there by the next plan. */
+	stage_agree(pair, folder->record.folder_id, &agreed);
+	stage_put(stage, pair, "uploaded");
+	account->counters.uploaded++;
+	account->counters.bytes_up += append->size;
+}
+
+static void take_outcome(struct departing *file, struct account_folder *folder,
+	const struct remote_append *append, struct stage *stage)
+{
+	struct account *account = file->account;
+
+	account->counters.done_messages++;
+	account->counters.done_bytes += append->size;
+	switch (append->outcome) {
+	case REMOTE_APPEND_DONE:
+		if (append->uid != 0 &&
+			append->uid_validity == folder->record.uid_validity) {
+			bind(file, folder, append, stage);
+			break;
+		}
+		/* Stored, UID unknown: the next observation finds it. */
+		folder->needs_observe = true;
+		account->wants_again = true;
+		account->change_count++;
+		break;
+	case REMOTE_APPEND_UNSENT:
+		stage_end_intent(stage, file->intent_id);
+		account->wants_again = true;
+		break;
+	case REMOTE_APPEND_REFUSED:
+		stage_end_intent(stage, file->intent_id);
+		hold_later(file, HOLD_REFUSED,
+			arena_text(&stage->arena, append->message), stage);
+		break;
+	case REMOTE_APPEND_UNCERTAIN:
+		folder->needs_observe = true;
+		break;
+	}
+}
+
+static void fill_append(struct remote_append *append, struct departing *file,
+	const struct account_folder *folder)
+{
+	struct flags mask = account_remote_mask(folder);
+
+	*append = (struct remote_append){
+		.wire_name = folder->record.mailbox,
+		.flags = flags_and(&file->pair.local.flags, &mask),
+		.internal_date = file->pair.local.mtime,
+		.size = file->pair.content.size,
+		.read = read_message,
+		.data = file,
+	};
+}
+
+static bool send(struct account *account, struct account_folder *folder,
+	struct departing *files, size_t count, struct error *error)
+{
+	struct remote_append *appends = alloc(count, sizeof(*appends));
+	size_t *index = alloc(count, sizeof(*index));
+	size_t append_count = 0;
+	struct stage stage;
+	struct error failure = { 0 };
+	bool is_sent = true;
+	bool is_done;
+
+	for (size_t i = 0; i < count; i++) {
+		if (files[i].is_skipped)
+			continue;
+		index[append_count] = i;
+		fill_append(&appends[append_count++], &files[i], folder);
+	}
+	if (append_count > 0)
+		is_sent = remote_append(
+			account->remote, appends, append_count, &failure);
+	stage_init(&stage, account);
+	for (size_t i = 0; i < append_count; i++)
+		take_outcome(&files[index[i]], folder, &appends[i], &stage);
+	is_done = stage_commit(&stage, error);
+	stage_finish(&stage);
+	account_progress(account);
+	free(index);
+	free(appends);
+	if (is_done && !is_sent)
+		*error = failure;
+	return is_done && is_sent;
+}
+
+/* Small enough that reading ahead costs little memory. */
+#define FLIGHT_MAX 50
+
+static bool upload_flight(struct account *account,
+	struct account_folder *folder, const struct pair *const *pairs,
+	size_t count, struct error *error)
+{
+	struct departing *files = alloc(count, sizeof(*files));
+	struct stage stage;
+	bool is_done;
+
+	stage_init(&stage, account);
+	for (size_t i = 0; i < count; i++) {
+		files[i].account = account;
+		files[i].fd = -1;
+		files[i].pair = *pairs[i];
+		prepare(&files[i], folder, &stage);
+	}
+	is_done = stage_commit(&stage, error) &&
+		put_intents(account, folder, files, count, error) &&
+		send(account, folder, files, count, error);
+	stage_finish(&stage);
+	for (size_t i = 0; i < count; i++)
+		if (files[i].fd != -1)
+			close(files[i].fd);
+	free(files);
+	return is_done;
+}
+
+bool upload_pairs(struct account *account, struct account_folder *folder,
+	const struct pair *const *pairs, size_t count, struct error *error)
+{
+	account->counters.folder_path = folder->record.path;
+	account_progress(account);
+	if (folder->record.uid_validity == 0) {
+		/* Its frontier is not known: observed first. */
+		folder->needs_observe = true;
+		account->wants_again = true;
+		return true;
+	}
+	for (size_t i = 0; i < count && !account->is_stopping;
+		i += FLIGHT_MAX) {
+		size_t size = count - i < FLIGHT_MAX ? count - i : FLIGHT_MAX;
+
+		if (!upload_flight(account, folder, pairs + i, size, error))
+			return false;
+	}
+	return true;
+}
