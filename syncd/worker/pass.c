@@ -1,0 +1,172 @@
+#include "syncd/worker/pass.h"
+
+#include "syncd/worker/apply.h"
+#include "syncd/worker/bind.h"
+#include "syncd/worker/clock.h"
+#include "syncd/worker/local.h"
+#include "syncd/worker/mailboxes.h"
+#include "syncd/worker/observe.h"
+
+/* Rounds of looking until nothing changes any more. */
+#define ROUND_COUNT_MAX 6
+#define PASS_COUNT_MAX  12
+#define PAUSE_MS        100
+
+static bool connect_remote(struct account *account, struct error *error)
+{
+	struct remote_options options = {
+		.account = account->config,
+		.loop = account->loop,
+		.keywords = &account->keywords,
+		.hash_key = state_secret(account->state),
+		.get_secret = account->report.get_secret,
+		.data = account->report.data,
+	};
+
+	if (account->remote != NULL && !remote_is_dead(account->remote))
+		return true;
+	remote_close(account->remote);
+	account->remote = remote_open(&options, error);
+	if (account->remote == NULL)
+		return false;
+	/* A connection that broke may have taken answers with it. */
+	for (size_t i = 0; i < account->folder_count; i++)
+		account->folders[i]->has_seen_status = false;
+	return true;
+}
+
+static void begin(struct account *account)
+{
+	for (size_t i = 0; i < account->folder_count; i++)
+		account->folders[i]->has_failed = false;
+	account->remote_is_complete = false;
+	account->local_is_complete = false;
+	account->wants_again = false;
+	account->change_count = 0;
+	account->counters.failed = 0;
+}
+
+static bool look_here(struct account *account, struct error *error)
+{
+	return local_check_root(account, error) &&
+		local_drain(account, error) && local_observe(account, error);
+}
+
+/* One look at everything. `is_quiet_out`: the server's counts are those of
+   what is known, so that everything was observed after everything else. */
+static bool look(
+	struct account *account, bool *is_quiet_out, struct error *error)
+{
+	bool has_changed;
+
+	if (!look_here(account, error) ||
+		!mailboxes_sync(account, &has_changed, error))
+		return false;
+	if (account->watch != NULL && !local_watch(account, error))
+		return false;
+	if (!local_observe(account, error))
+		return false;
+	*is_quiet_out = observe_mark_changed(account) == 0 && !has_changed;
+	return *is_quiet_out || observe_folders(account, error);
+}
+
+static bool look_until_quiet(struct account *account, struct error *error)
+{
+	bool is_quiet = false;
+
+	for (int i = 0; !is_quiet && i < ROUND_COUNT_MAX; i++) {
+		if (account->is_stopping)
+			return error_set(error, ERROR_STOPPED, "stopping");
+		if (!look(account, &is_quiet, error))
+			return false;
+		/* A full look once a pass is enough without CONDSTORE. */
+		account->wants_sweep = false;
+	}
+	account->remote_is_complete = is_quiet && account->has_listing;
+	return true;
+}
+
+static bool end_epochs(struct account *account, struct error *error)
+{
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+
+		if (folder->record.state == FOLDER_EPOCH &&
+			!folder->has_failed && !folder->needs_observe &&
+			account->remote_is_complete &&
+			!observe_end_epoch(account, folder, error))
+			return false;
+	}
+	return true;
+}
+
+static bool finish(struct account *account, struct error *error)
+{
+	if (account->is_dry_run)
+		return true;
+	if (!mailboxes_remove_emptied(account, error))
+		return false;
+	if (account->settle_ms != SETTLE_MS &&
+		local_settle_left_ms(account) == 0)
+		account->settle_ms = SETTLE_MS;
+	account->is_starting = false;
+	account->last_success = account_now();
+	return true;
+}
+
+bool pass_run(struct account *account, struct error *error)
+{
+	begin(account);
+	if (!local_check_root(account, error) ||
+		!connect_remote(account, error) ||
+		!look_until_quiet(account, error) ||
+		!local_drain(account, error) || !local_observe(account, error))
+		return false;
+	account->local_is_complete = local_is_complete(account);
+	if (!bind_arrivals(account, error) ||
+		!apply_resolve_intents(account, error) ||
+		!end_epochs(account, error) || !apply_plan(account, error))
+		return false;
+	return finish(account, error);
+}
+
+/* Gives the event loop its turn: the watch, the supervisor, timers. */
+static bool pause_ms(
+	struct account *account, uint64_t duration_ms, struct error *error)
+{
+	uint64_t deadline = clock_now_ms() + duration_ms;
+	bool is_never = false;
+
+	while (clock_now_ms() < deadline) {
+		if (account->is_stopping ||
+			loop_run_until(account->loop, &is_never,
+				clock_now_ms() + PAUSE_MS) == LOOP_STOPPED)
+			return error_set(error, ERROR_STOPPED, "stopping");
+	}
+	return true;
+}
+
+static bool wants_more(const struct account *account)
+{
+	return account->wants_again || !account->local_is_complete ||
+		!account->remote_is_complete;
+}
+
+bool pass_run_to_end(struct account *account, struct error *error)
+{
+	for (int i = 0; i < PASS_COUNT_MAX; i++) {
+		uint64_t wait_ms;
+
+		if (!pass_run(account, error))
+			return false;
+		if (!wants_more(account) || account->is_stopping ||
+			account->is_dry_run)
+			return true;
+		wait_ms = local_settle_left_ms(account);
+		if (wait_ms == 0 && i > 0)
+			wait_ms = PAUSE_MS * (uint64_t)i * 2;
+		if (!pause_ms(account, wait_ms, error))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,645 @@
+#include "syncd/worker/worker.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "syncd/worker/clock.h"
+#include "syncd/worker/local.h"
+#include "syncd/worker/pass.h"
+#include "syncd/worker/worker_internal.h"
+
+#define START_TIMEOUT_MS  30000
+#define SECRET_TIMEOUT_MS 90000
+#define ALIVE_MS          10000
+#define PROGRESS_MS       250
+#define AGAIN_MS          50
+#define RESUME_PAUSE_MS   1000
+
+void worker_set_state(struct worker *worker, enum worker_state state)
+{
+	if (worker->state == state)
+		return;
+	worker->state = state;
+	worker->since = account_now();
+}
+
+int worker_exit_code(const struct error *error)
+{
+	switch (error->code) {
+	case ERROR_NONE:
+		return EXIT_IN_SYNC;
+	case ERROR_REFUSED:
+		return EXIT_LEFT_OVER;
+	case ERROR_SYSTEM:
+		return EXIT_IO;
+	case ERROR_DISCONNECTED:
+	case ERROR_UNREACHABLE:
+		return EXIT_UNREACHABLE;
+	case ERROR_PROTOCOL:
+	case ERROR_LIMIT:
+		return EXIT_PROTOCOL;
+	case ERROR_AUTH:
+		return EXIT_AUTH;
+	case ERROR_CORRUPT:
+		return EXIT_INTERNAL;
+	case ERROR_CONFIG:
+		return EXIT_BAD_CONFIG;
+	case ERROR_STOPPED:
+		return EXIT_TEMPORARY;
+	}
+	return EXIT_INTERNAL;
+}
+
+int worker_pass_code(const struct account *account)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+	bool has_held = account->held_count > 0 || account->skipped_count > 0;
+
+	arena_init(&arena);
+	while (!has_held &&
+		state_next_unsettled(account->state, &cursor, &arena, &pair)) {
+		has_held = pair.hold != HOLD_NONE;
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return has_held || account->counters.failed > 0 ? EXIT_LEFT_OVER
+							: EXIT_IN_SYNC;
+}
+
+/* ---- To the supervisor ---- */
+
+static void send_log(void *data, int level, const char *text)
+{
+	struct worker *worker = data;
+
+	(void)ipc_send(worker->ipc,
+		json_pack("{s:s, s:i, s:s}", "type", "log", "level", level,
+			"text", text));
+}
+
+static void send_progress(void *data, const struct account *account)
+{
+	struct worker *worker = data;
+	const struct account_counters *counters = &account->counters;
+	uint64_t now = clock_now_ms();
+
+	if (now - worker->progress_at_ms < PROGRESS_MS &&
+		counters->folder_path != NULL)
+		return;
+	worker->progress_at_ms = now;
+	(void)ipc_send(worker->ipc,
+		json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I}", "type", "progress",
+			"mailbox", counters->folder_path, "done_messages",
+			(json_int_t)counters->done_messages, "all_messages",
+			(json_int_t)counters->all_messages, "done_bytes",
+			(json_int_t)counters->done_bytes, "all_bytes",
+			(json_int_t)counters->all_bytes));
+}
+
+static void send_line(void *data, const char *line)
+{
+	struct worker *worker = data;
+
+	(void)ipc_send(worker->ipc,
+		json_pack("{s:s, s:s}", "type", "line", "text", line));
+}
+
+void worker_line(struct worker *worker, const char *format, ...)
+{
+	char text[2048];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	text_make_printable(text);
+	send_line(worker, text);
+}
+
+static char *get_secret(void *data, bool is_retry, struct error *error)
+{
+	struct worker *worker = data;
+	char *secret;
+
+	worker->has_secret = false;
+	free_secret(worker->secret);
+	free(worker->secret_error);
+	worker->secret = NULL;
+	worker->secret_error = NULL;
+	(void)ipc_send(worker->ipc,
+		json_pack("{s:s, s:b}", "type", "secret-request", "retry",
+			is_retry));
+	switch (loop_run_until(worker->loop, &worker->has_secret,
+		clock_now_ms() + SECRET_TIMEOUT_MS)) {
+	case LOOP_DONE:
+		break;
+	case LOOP_TIMEOUT:
+		error_set(error, ERROR_UNREACHABLE,
+			"no password came within %d s",
+			SECRET_TIMEOUT_MS / 1000);
+		return NULL;
+	case LOOP_STOPPED:
+		error_set(error, ERROR_STOPPED, "stopping");
+		return NULL;
+	}
+	if (worker->secret == NULL) {
+		error_set(error, ERROR_AUTH, "%s",
+			worker->secret_error == NULL ? "no password"
+						     : worker->secret_error);
+		return NULL;
+	}
+	secret = worker->secret;
+	worker->secret = NULL;
+	return secret;
+}
+
+static void send_alive(void *data)
+{
+	struct worker *worker = data;
+
+	(void)ipc_send(worker->ipc, json_pack("{s:s}", "type", "alive"));
+	loop_timer_set(worker->loop, worker->alive_timer, ALIVE_MS);
+}
+
+/* ---- From the supervisor ---- */
+
+static void take_secret(struct worker *worker, const json_t *message)
+{
+	const char *text = ipc_text(message, "text");
+	const char *failure = ipc_text(message, "error");
+
+	free_secret(worker->secret);
+	free(worker->secret_error);
+	worker->secret = text == NULL ? NULL : alloc_text(text);
+	worker->secret_error = failure == NULL ? NULL : alloc_text(failure);
+	worker->has_secret = true;
+}
+
+static void stop(struct worker *worker)
+{
+	/* The first time the message at hand is finished, the second not. */
+	if (worker->account == NULL || worker->account->is_stopping)
+		loop_stop(worker->loop);
+	else
+		worker->account->is_stopping = true;
+	worker->is_woken = true;
+}
+
+static void take_message(struct worker *worker, json_t *message)
+{
+	const char *type = ipc_text(message, "type");
+
+	if (type == NULL)
+		return;
+	if (strcmp(type, "start") == 0 && worker->start == NULL) {
+		worker->start = json_incref(message);
+		worker->is_woken = true;
+	} else if (strcmp(type, "secret") == 0) {
+		take_secret(worker, message);
+	} else if (strcmp(type, "stop") == 0) {
+		stop(worker);
+	} else if (strcmp(type, "sync") == 0) {
+		(void)json_array_append(
+			worker->sync_ids, json_object_get(message, "id"));
+		worker->is_woken = true;
+		worker->is_asked = true;
+	} else if (strcmp(type, "status-request") == 0) {
+		worker_send_status(worker, json_object_get(message, "id"));
+	} else if (strcmp(type, "command") == 0 &&
+		worker->request_count < REQUEST_COUNT_MAX) {
+		worker->requests[worker->request_count++] =
+			json_incref(message);
+		worker->is_woken = true;
+		worker->is_asked = true;
+	}
+}
+
+static void ipc_ready(void *data, unsigned events)
+{
+	struct worker *worker = data;
+	struct error error = { 0 };
+	json_t *message;
+
+	(void)events;
+	(void)ipc_flush(worker->ipc);
+	for (;;) {
+		switch (ipc_receive(worker->ipc, &message, &error)) {
+		case IPC_MESSAGE:
+			take_message(worker, message);
+			json_decref(message);
+			continue;
+		case IPC_NONE:
+			loop_modify(worker->loop, worker->ipc_source,
+				ipc_wants_write(worker->ipc)
+					? LOOP_READ | LOOP_WRITE
+					: LOOP_READ);
+			return;
+		case IPC_CLOSED:
+		case IPC_ERROR:
+			/* Without a supervisor there is nothing to do. */
+			loop_modify(worker->loop, worker->ipc_source, 0);
+			stop(worker);
+			loop_stop(worker->loop);
+			return;
+		}
+	}
+}
+
+/* Taken in at once, so that the descriptor does not stay readable while a long
+   download runs. */
+static void watch_ready(void *data, unsigned events)
+{
+	struct worker *worker = data;
+
+	(void)events;
+	(void)watch_position(worker->account->watch);
+	worker->is_woken = true;
+}
+
+static void resumed(void *data)
+{
+	struct worker *worker = data;
+
+	worker->has_resumed = true;
+	worker->is_woken = true;
+}
+
+/* ---- Passes ---- */
+
+static void send_synced(struct worker *worker, int code, uint64_t started_ms)
+{
+	const struct account_counters *counters = &worker->account->counters;
+	double seconds = (double)(clock_now_ms() - started_ms) / 1000;
+	size_t i;
+	json_t *id;
+
+	json_array_foreach(worker->sync_ids, i, id)(void) ipc_send(worker->ipc,
+		json_pack("{s:s, s:O, s:i, s:s, s:{s:I, s:I, s:I, s:I, "
+			  "s:I, s:I, s:I, s:f}}",
+			"type", "synced", "id", id, "code", code, "error",
+			worker->error.message, "summary", "downloaded",
+			(json_int_t)counters->downloaded, "uploaded",
+			(json_int_t)counters->uploaded, "moved",
+			(json_int_t)(counters->moved_local +
+				counters->moved_remote),
+			"flagged",
+			(json_int_t)(counters->flagged_local +
+				counters->flagged_remote),
+			"deleted",
+			(json_int_t)(counters->deleted_local +
+				counters->deleted_remote),
+			"failed", (json_int_t)counters->failed, "held",
+			(json_int_t)worker->account->held_count, "seconds",
+			seconds));
+	(void)json_array_clear(worker->sync_ids);
+}
+
+static int run_pass(struct worker *worker)
+{
+	uint64_t started = clock_now_ms();
+	int code;
+
+	worker_set_state(worker, WORKER_SYNCING);
+	error_clear(&worker->error);
+	if (pass_run_to_end(worker->account, &worker->error))
+		code = worker_pass_code(worker->account);
+	else
+		code = worker_exit_code(&worker->error);
+	if (code == EXIT_IN_SYNC || code == EXIT_LEFT_OVER)
+		worker_set_state(worker,
+			worker->account->held_count > 0 ? WORKER_HELD
+							: WORKER_WATCHING);
+	else
+		worker_set_state(worker,
+			code == EXIT_AUTH ? WORKER_AUTH : WORKER_OFFLINE);
+	send_synced(worker, code, started);
+	worker_send_status(worker, NULL);
+	return code;
+}
+
+static bool open_account(struct worker *worker)
+{
+	struct error error = { 0 };
+
+	worker->account = account_open(worker->config, worker->account_config,
+		&worker->report, worker->loop, &worker->error);
+	if (worker->account == NULL)
+		return false;
+	/* Before any socket: the library behind it uses select(). */
+	if (!local_watch(worker->account, &error)) {
+		account_log(worker->account, ACCOUNT_LOG_WARNING,
+			"%s: the Maildir is scanned at every pass",
+			error.message);
+		return true;
+	}
+	worker->watch_source =
+		loop_add(worker->loop, watch_fd(worker->account->watch),
+			LOOP_READ, watch_ready, worker);
+	return true;
+}
+
+static int run_sync(struct worker *worker)
+{
+	int code;
+
+	(void)json_array_append_new(worker->sync_ids, json_integer(0));
+	code = run_pass(worker);
+	if (worker->account->remote != NULL && code <= EXIT_LEFT_OVER)
+		remote_logout(worker->account->remote);
+	return code;
+}
+
+/* ---- The daemon ---- */
+
+static bool is_final(int code)
+{
+	return code == EXIT_AUTH || code == EXIT_BAD_CONFIG ||
+		code == EXIT_INTERNAL;
+}
+
+static void answer_requests(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->request_count; i++) {
+		json_t *request = worker->requests[i];
+		json_t *lines = json_array();
+		const char *name = ipc_text(request, "name");
+		int code = worker_command(worker, name == NULL ? "" : name,
+			json_object_get(request, "mailboxes"), lines);
+
+		(void)ipc_send(worker->ipc,
+			json_pack("{s:s, s:O?, s:o, s:i}", "type", "answer",
+				"id", json_object_get(request, "id"), "lines",
+				lines, "code", code));
+		json_decref(request);
+	}
+	worker->request_count = 0;
+}
+
+static void after_resume(struct worker *worker)
+{
+	struct account *account = worker->account;
+
+	worker->has_resumed = false;
+	account_log(account, ACCOUNT_LOG_INFO,
+		"the machine slept: connecting anew");
+	worker_close_watchers(worker);
+	remote_close(account->remote);
+	account->remote = NULL;
+	account->settle_ms = SETTLE_START_MS;
+	for (size_t i = 0; i < account->folder_count; i++)
+		account->folders[i]->needs_scan = true;
+	account->wants_sweep = true;
+}
+
+/* The next message that may be tried again. */
+static uint64_t retry_delay_ms(struct account *account)
+{
+	struct state_cursor cursor = { 0 };
+	int64_t now = account_now();
+	int64_t next = INT64_MAX;
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
+		if (pair.retry_at > now && pair.retry_at < next)
+			next = pair.retry_at;
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return next == INT64_MAX ? LOOP_FOREVER : (uint64_t)(next - now) * 1000;
+}
+
+static uint64_t next_delay_ms(struct worker *worker, int code)
+{
+	struct account *account = worker->account;
+	uint64_t delay = (uint64_t)worker->account_config->poll_s * 1000;
+	uint64_t retry;
+	uint32_t random;
+
+	random_bytes(&random, sizeof(random));
+	if (code != EXIT_IN_SYNC && code != EXIT_LEFT_OVER)
+		return backoff_next_ms(&worker->backoff, random);
+	backoff_reset(&worker->backoff);
+	if (account->wants_again)
+		return AGAIN_MS;
+	retry = retry_delay_ms(account);
+	if (!account->local_is_complete &&
+		local_settle_left_ms(account) < delay)
+		delay = local_settle_left_ms(account) + 1;
+	return retry < delay ? retry : delay;
+}
+
+static void wait_for_work(struct worker *worker, uint64_t delay_ms, bool is_up)
+{
+	uint64_t deadline = clock_now_ms() + delay_ms;
+
+	worker->is_asked = false;
+	while (!worker->account->is_stopping) {
+		enum loop_result result = loop_run_until(
+			worker->loop, &worker->is_woken, deadline);
+
+		if (result != LOOP_DONE) {
+			/* Time is up: look at everything. */
+			worker->account->wants_sweep = is_up;
+			return;
+		}
+		worker->is_woken = false;
+		if (worker->has_resumed) {
+			after_resume(worker);
+			return;
+		}
+		(void)worker_take_announced(worker);
+		/* While offline only a person cuts the back-off short. */
+		if (is_up || worker->is_asked)
+			return;
+	}
+}
+
+static int run_daemon(struct worker *worker)
+{
+	struct account *account = worker->account;
+	int code = EXIT_IN_SYNC;
+
+	loop_set_resume_callback(worker->loop, resumed, worker);
+	account->wants_sweep = true;
+	while (!account->is_stopping && !loop_is_stopping(worker->loop)) {
+		bool is_up;
+
+		worker->is_woken = false;
+		if (account->watch == NULL)
+			for (size_t i = 0; i < account->folder_count; i++)
+				account->folders[i]->needs_scan = true;
+		code = run_pass(worker);
+		answer_requests(worker);
+		is_up = code == EXIT_IN_SYNC || code == EXIT_LEFT_OVER;
+		if (is_final(code) || account->is_stopping)
+			break;
+		if (is_up) {
+			worker_watch_mailboxes(worker);
+		} else {
+			worker_close_watchers(worker);
+			remote_close(account->remote);
+			account->remote = NULL;
+			account_log(account, ACCOUNT_LOG_WARNING, "%s",
+				worker->error.message);
+		}
+		if (!worker->is_woken)
+			wait_for_work(
+				worker, next_delay_ms(worker, code), is_up);
+	}
+	answer_requests(worker);
+	worker_close_watchers(worker);
+	if (account->is_stopping) {
+		worker_set_state(worker, WORKER_STOPPED);
+		return EXIT_IN_SYNC;
+	}
+	return code;
+}
+
+/* ---- Start and end ---- */
+
+static int run_command(struct worker *worker)
+{
+	json_t *lines = json_array();
+	int code =
+		worker_command(worker, worker->mode, worker->mailboxes, lines);
+	size_t i;
+	json_t *line;
+
+	json_array_foreach(lines, i, line)
+		send_line(worker, json_string_value(line));
+	json_decref(lines);
+	if (strcmp(worker->mode, "approve") == 0 && code == EXIT_IN_SYNC)
+		code = run_sync(worker);
+	return code;
+}
+
+static int run_mode(struct worker *worker)
+{
+	if (strcmp(worker->mode, "check") == 0)
+		return worker_check(worker);
+	if (strcmp(worker->mode, "dry-run") == 0)
+		return worker_dry_run(worker);
+	if (!open_account(worker))
+		return worker_exit_code(&worker->error);
+	worker->account->wants_sweep = true;
+	if (strcmp(worker->mode, "daemon") == 0)
+		return run_daemon(worker);
+	if (strcmp(worker->mode, "sync") == 0)
+		return run_sync(worker);
+	if (strcmp(worker->mode, "status") == 0) {
+		worker_set_state(worker, WORKER_STOPPED);
+		worker_send_status(worker, NULL);
+		return EXIT_IN_SYNC;
+	}
+	return run_command(worker);
+}
+
+static bool load_start(struct worker *worker)
+{
+	const char *path = ipc_text(worker->start, "config");
+	const char *name = ipc_text(worker->start, "account");
+	const char *mode = ipc_text(worker->start, "mode");
+	struct config_problems problems = { 0 };
+	bool is_loaded;
+
+	if (path == NULL || name == NULL || mode == NULL)
+		return error_set(&worker->error, ERROR_CORRUPT,
+			"the supervisor's first message makes no sense");
+	worker->mode = alloc_text(mode);
+	worker->mailboxes = json_object_get(worker->start, "mailboxes");
+	is_loaded = config_load(path, &worker->config, &problems);
+	config_problems_finish(&problems);
+	if (!is_loaded)
+		return error_set(&worker->error, ERROR_CONFIG,
+			"'%s' changed and has errors now", path);
+	worker->account_config = config_find_account(worker->config, name);
+	if (worker->account_config == NULL)
+		return error_set(&worker->error, ERROR_CONFIG,
+			"'%s' has no account '%s' any more", path, name);
+	return true;
+}
+
+static int run(struct worker *worker)
+{
+	int code;
+
+	if (loop_run_until(worker->loop, &worker->is_woken,
+		    clock_now_ms() + START_TIMEOUT_MS) != LOOP_DONE ||
+		worker->start == NULL)
+		return EXIT_TEMPORARY;
+	worker->is_woken = false;
+	if (load_start(worker))
+		code = run_mode(worker);
+	else
+		code = worker_exit_code(&worker->error);
+	if (code > EXIT_LEFT_OVER && worker->error.message[0] != '\0')
+		send_log(worker, ACCOUNT_LOG_ERROR, worker->error.message);
+	return code;
+}
+
+/* What is queued for the supervisor still goes out. */
+static void drain_ipc(struct worker *worker)
+{
+	uint64_t deadline = clock_now_ms() + 2000;
+
+	while (ipc_wants_write(worker->ipc) && clock_now_ms() < deadline) {
+		loop_modify(worker->loop, worker->ipc_source, LOOP_WRITE);
+		(void)loop_run_once(worker->loop, 100);
+		(void)ipc_flush(worker->ipc);
+	}
+}
+
+static void close_worker(struct worker *worker)
+{
+	worker_close_watchers(worker);
+	loop_remove(worker->loop, worker->watch_source);
+	account_close(worker->account);
+	drain_ipc(worker);
+	loop_timer_free(worker->loop, worker->alive_timer);
+	loop_remove(worker->loop, worker->ipc_source);
+	ipc_free(worker->ipc);
+	loop_free(worker->loop);
+	config_free(worker->config);
+	json_decref(worker->start);
+	json_decref(worker->sync_ids);
+	free_secret(worker->secret);
+	free(worker->secret_error);
+	free(worker->mode);
+}
+
+int worker_main(int socket_fd)
+{
+	struct worker worker = { .since = account_now() };
+	struct error error = { 0 };
+	int code;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	worker.loop = loop_new(&error);
+	if (worker.loop == NULL)
+		return EXIT_INTERNAL;
+	worker.ipc = ipc_new(socket_fd);
+	worker.sync_ids = json_array();
+	worker.ipc_source = loop_add(
+		worker.loop, ipc_fd(worker.ipc), LOOP_READ, ipc_ready, &worker);
+	worker.alive_timer = loop_timer_new(worker.loop, send_alive, &worker);
+	loop_timer_set(worker.loop, worker.alive_timer, ALIVE_MS);
+	worker.report = (struct account_report){
+		.log = send_log,
+		.progress = send_progress,
+		.planned = send_line,
+		.get_secret = get_secret,
+		.data = &worker,
+	};
+	code = run(&worker);
+	close_worker(&worker);
+	return code;
+}
