@@ -75,43 +75,68 @@ static bool is_blank(struct state *state)
 	return true;
 }
 
-static bool create(struct state *state, struct error *error)
+/* Errors are the transaction's. */
+static void create(struct state *state)
 {
 	struct state_key key = state_key_text(KEY_SECRET);
+	struct error error = { 0 };
 
 	if (getrandom(state->secret, sizeof(state->secret), 0) !=
-		(ssize_t)sizeof(state->secret))
-		return error_set_errno(error, "cannot get random bytes");
+		(ssize_t)sizeof(state->secret)) {
+		error_set_errno(&error, "cannot get random bytes");
+		state_db_fail(state->db, &error);
+		return;
+	}
 	state->ids = (struct state_ids){ 1, 1, 1, 1 };
 	put_schema(state);
 	put_ids(state);
 	state_db_put(state->db, TABLE_INTERNAL, &key,
 		(struct record_bytes){ state->secret, sizeof(state->secret) });
-	return true;
 }
 
-static bool migrate(struct state *state, uint32_t version, struct error *error)
+/* Before anything is written to it. */
+static bool check_version(uint32_t version, struct error *error)
 {
 	if (version > STATE_SCHEMA_VERSION)
 		return error_set(error, ERROR_CONFIG,
 			"cannot use the state: a newer mailtwin wrote it "
 			"(schema %u, this one knows %d)",
 			version, STATE_SCHEMA_VERSION);
-	if (version == STATE_SCHEMA_VERSION)
-		return true;
-	while (version < STATE_SCHEMA_VERSION) {
-		const struct migration *step = find_migration(version);
-
-		if (step == NULL)
+	for (; version < STATE_SCHEMA_VERSION; version++)
+		if (find_migration(version) == NULL)
 			return error_set(error, ERROR_CONFIG,
 				"cannot use the state: its schema %u is too "
 				"old for this mailtwin",
 				version);
-		step->migrate(state);
-		version++;
-	}
-	put_schema(state);
 	return true;
+}
+
+static bool check_schema(struct state *state, struct error *error)
+{
+	struct state_key key = state_key_text(KEY_SCHEMA);
+	struct record_bytes value;
+	bool is_known = true;
+
+	if (!state_db_read_begin(state->db))
+		return !state_db_read_error(state->db, error);
+	/* None: a new state, or a damaged one, which load() finds out. */
+	if (state_db_get(state->db, TABLE_INTERNAL, &key, &value) &&
+		value.size == SCHEMA_SIZE)
+		is_known = check_version(number_read_be32(value.data), error);
+	state_db_read_end(state->db);
+	return is_known && !state_db_read_error(state->db, error);
+}
+
+/* check_version() has seen that each step is there. */
+static void migrate(struct state *state, uint32_t version)
+{
+	const struct migration *step;
+
+	if (version == STATE_SCHEMA_VERSION)
+		return;
+	while ((step = find_migration(version++)) != NULL)
+		step->migrate(state);
+	put_schema(state);
 }
 
 /* A small record that must be there. */
@@ -127,24 +152,23 @@ static bool get_internal(struct state *state, const char *name, size_t size,
 	return false;
 }
 
-static bool load(struct state *state, struct error *error)
+/* Errors are the transaction's. */
+static void load(struct state *state)
 {
 	struct record_bytes value;
 
 	if (!get_internal(state, KEY_SCHEMA, SCHEMA_SIZE, &value))
-		return true; /* the transaction has the error */
-	if (!migrate(state, number_read_be32(value.data), error))
-		return false;
+		return;
+	migrate(state, number_read_be32(value.data));
 	if (!get_internal(state, KEY_SECRET, sizeof(state->secret), &value))
-		return true;
+		return;
 	memcpy(state->secret, value.data, sizeof(state->secret));
 	if (!get_internal(state, KEY_IDS, IDS_SIZE, &value))
-		return true;
+		return;
 	state->ids.mid = number_read_be64(value.data);
 	state->ids.folder_id = number_read_be32(value.data + 8);
 	state->ids.intent_id = number_read_be64(value.data + 12);
 	state->ids.sequence = number_read_be64(value.data + 20);
-	return true;
 }
 
 /* An id that was given out must not be given out again. */
@@ -173,22 +197,18 @@ static void check_ids(struct state *state)
 
 static bool set_up(struct state *state, const char *path, struct error *error)
 {
-	bool is_good;
-
-	if (!state_db_begin(state->db, error))
+	if (!check_schema(state, error))
+		return error_prefix(error, "state '%s'", path);
+	if (!state_db_open_tables(state->db, error) ||
+		!state_db_begin(state->db, error))
 		return false;
 	if (is_blank(state))
-		is_good = create(state, error);
+		create(state);
 	else
-		is_good = load(state, error);
-	if (!is_good) {
-		state_db_abort(state->db);
-		return error_prefix(error, "state '%s'", path);
-	}
+		load(state);
 	check_ids(state);
-	if (!state_db_commit(state->db, error))
-		return false;
-	return state_counts_load(state, error);
+	return state_db_commit(state->db, error) &&
+		state_counts_load(state, error);
 }
 
 struct state *state_open_sized(

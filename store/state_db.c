@@ -105,22 +105,57 @@ static bool set_error(
 
 /* Environment */
 
-static int open_tables(struct state_db *db)
+/* The first table alone: it tells whether the others may be touched. */
+static int open_internal(struct state_db *db)
 {
 	MDB_txn *txn;
 	int result = mdb_txn_begin(db->env, NULL, 0, &txn);
 
 	if (result != 0)
 		return result;
-	for (size_t i = 0; i < TABLE_TOTAL; i++) {
+	result = mdb_dbi_open(txn, TABLE_NAMES[TABLE_INTERNAL], MDB_CREATE,
+		&db->tables[TABLE_INTERNAL]);
+	if (result == 0)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return result;
+}
+
+/* The others, and no stranger among them: a table whose name was damaged would
+   be an empty one of ours and a full one of nobody's. */
+static int open_all(struct state_db *db, MDB_txn *txn)
+{
+	MDB_dbi names;
+	MDB_stat stat;
+	int result = 0;
+
+	for (size_t i = 0; i < TABLE_TOTAL && result == 0; i++)
 		result = mdb_dbi_open(
 			txn, TABLE_NAMES[i], MDB_CREATE, &db->tables[i]);
-		if (result != 0) {
+	if (result == 0)
+		result = mdb_dbi_open(txn, NULL, 0, &names);
+	if (result == 0)
+		result = mdb_stat(txn, names, &stat);
+	if (result == 0 && stat.ms_entries != TABLE_TOTAL)
+		result = MDB_CORRUPTED;
+	return result;
+}
+
+bool state_db_open_tables(struct state_db *db, struct error *error)
+{
+	MDB_txn *txn;
+	int result = mdb_txn_begin(db->env, NULL, 0, &txn);
+
+	if (result == 0) {
+		result = open_all(db, txn);
+		if (result == 0)
+			result = mdb_txn_commit(txn);
+		else
 			mdb_txn_abort(txn);
-			return result;
-		}
 	}
-	return mdb_txn_commit(txn);
+	if (result != 0)
+		return set_error(error, result, "open state", db->path);
+	return true;
 }
 
 static int open_environment(struct state_db *db, size_t map_size)
@@ -181,7 +216,7 @@ static bool set_up(struct state_db *db, struct error *error)
 		return false;
 	result = mdb_reader_check(db->env, &dead_count);
 	if (result == 0)
-		result = open_tables(db);
+		result = open_internal(db);
 	if (result == 0)
 		result = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &db->reader);
 	if (result != 0)

@@ -53,9 +53,11 @@ struct state_key {
 
 struct state_db;
 
-/* `map_size`: bytes of address space at first; grows. */
+/* `map_size`: bytes of address space at first; grows. Only TABLE_INTERNAL can
+   be used until state_db_open_tables() has opened, or made, the others. */
 struct state_db *state_db_open(
 	const char *path, size_t map_size, struct error *error) MUST_CHECK;
+bool state_db_open_tables(struct state_db *db, struct error *error) MUST_CHECK;
 void state_db_close(struct state_db *db);
 
 /* Grows the map when more than half of it is used, or when it was full. */

@@ -264,7 +264,7 @@ static void compare_walks(
 static unsigned run_batch(struct sample_random *random, struct model *model,
 	struct state *state, struct arena *arena)
 {
-	unsigned count = 1 + (unsigned)sample_below(random, 100);
+	unsigned count = 1 + (unsigned)sample_below(random, 400);
 	struct model before = *model;
 
 	sample_begin(state);
@@ -299,7 +299,7 @@ static void test_the_indexes_agree_with_a_naive_model(void **fixture)
 			i * 7, i % 3 == 0 ? ":2,S" : "");
 	for (unsigned batch = 0; done_count < OPERATION_GOAL; batch++) {
 		done_count += run_batch(&random, &model, state, &arena);
-		if (batch % 100 != 0)
+		if (batch % 25 != 0)
 			continue;
 		compare_walks(&model, state, &arena);
 		sample_check(state);
