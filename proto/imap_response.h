@@ -20,7 +20,7 @@ enum imap_response_kind {
 	IMAP_RESPONSE_ENABLED,
 	IMAP_RESPONSE_ID,
 	IMAP_RESPONSE_LIST,
-	IMAP_RESPONSE_MAILBOX_STATUS, /* * STATUS name (…) */
+	IMAP_RESPONSE_MAILBOX_STATUS, /* STATUS name (…) */
 	IMAP_RESPONSE_NAMESPACE,
 	IMAP_RESPONSE_FLAGS,
 	IMAP_RESPONSE_EXISTS,
@@ -28,9 +28,9 @@ enum imap_response_kind {
 	IMAP_RESPONSE_EXPUNGE,
 	IMAP_RESPONSE_VANISHED,
 	IMAP_RESPONSE_FETCH,
-	IMAP_RESPONSE_SEARCH,  /* both * SEARCH and * ESEARCH */
-	/* Skipped: `name`, is_broken. A broken response of a kind we know proves
-	   nothing: what it would have told stays unknown, not absent. */
+	IMAP_RESPONSE_SEARCH, /* both * SEARCH and * ESEARCH */
+	/* Skipped: `name`, is_broken. A broken response of a kind we know
+	   proves nothing: what it would have told stays unknown, not absent. */
 	IMAP_RESPONSE_UNKNOWN,
 };
 
@@ -51,11 +51,11 @@ enum imap_code_kind {
 	IMAP_CODE_UIDVALIDITY,    /* number */
 	IMAP_CODE_HIGHESTMODSEQ,  /* number */
 	IMAP_CODE_NOMODSEQ,
-	IMAP_CODE_MODIFIED,       /* source = the UIDs */
-	IMAP_CODE_APPENDUID,      /* uid_validity, destination */
-	IMAP_CODE_COPYUID,        /* uid_validity, source, destination */
-	IMAP_CODE_MAILBOXID,      /* atom */
-	IMAP_CODE_MESSAGELIMIT,   /* number, last_uid */
+	IMAP_CODE_MODIFIED,     /* source = the UIDs */
+	IMAP_CODE_APPENDUID,    /* uid_validity, destination */
+	IMAP_CODE_COPYUID,      /* uid_validity, source, destination */
+	IMAP_CODE_MAILBOXID,    /* atom */
+	IMAP_CODE_MESSAGELIMIT, /* number, last_uid */
 	IMAP_CODE_UIDNOTSTICKY,
 	IMAP_CODE_READ_ONLY,
 	IMAP_CODE_READ_WRITE,
@@ -79,7 +79,7 @@ enum imap_code_kind {
 	IMAP_CODE_NONEXISTENT,
 	IMAP_CODE_EXPUNGEISSUED,
 	IMAP_CODE_HASCHILDREN,
-	IMAP_CODE_OTHER,          /* name; atom = its raw payload, or NULL */
+	IMAP_CODE_OTHER, /* name; atom = its raw payload, or NULL */
 };
 
 /* UIDs in the order the server wrote them: pairs of COPYUID match by position
@@ -159,15 +159,15 @@ struct imap_fetch {
 	bool has_uid, has_flags, has_modseq, has_size, has_internal_date;
 	uint32_t uid;
 	uint64_t modseq;
-	uint64_t size;          /* RFC822.SIZE: may lie, never a literal length */
-	int64_t internal_date;  /* seconds since 1970 */
+	uint64_t size; /* RFC822.SIZE: may lie, never a literal length */
+	int64_t internal_date;   /* seconds since 1970 */
 	struct imap_words flags; /* as sent, in order */
 	const char *email_id;    /* EMAILID (RFC 8474), else X-GM-MSGID */
-	/* Of the whole-body item if there is one, else of the last body item. */
+	/* Of the whole-body item if there is one, else of the last one. */
 	enum imap_body body;
-	bool is_whole_body;      /* BODY[] or RFC822, no partial origin */
-	bool is_header;          /* BODY[HEADER…] or RFC822.HEADER */
-	uint64_t body_size;      /* octets streamed */
+	bool is_whole_body; /* BODY[] or RFC822, no partial origin */
+	bool is_header;     /* BODY[HEADER…] or RFC822.HEADER */
+	uint64_t body_size; /* octets streamed */
 };
 
 struct imap_search {
@@ -182,13 +182,15 @@ struct imap_search {
 
 struct imap_response {
 	enum imap_response_kind kind;
-	const char *tag;       /* TAGGED */
-	const char *name;      /* UNKNOWN: upper-case keyword, or NULL */
-	bool is_broken;        /* UNKNOWN: a known kind that makes no sense */
-	uint32_t number;       /* EXISTS, RECENT, EXPUNGE */
-	struct imap_words words; /* CAPABILITY, ENABLED, FLAGS; ID: key value … */
+	const char *tag;  /* TAGGED */
+	const char *name; /* UNKNOWN: upper-case keyword, or NULL */
+	bool is_broken;   /* UNKNOWN: a known kind that makes no sense */
+	uint32_t number;  /* EXISTS, RECENT, EXPUNGE */
+	/* CAPABILITY, ENABLED, FLAGS; ID: key value … */
+	struct imap_words words;
 	union {
-		struct imap_status_response status; /* TAGGED, STATUS, CONTINUATION */
+		/* TAGGED, STATUS, CONTINUATION */
+		struct imap_status_response status;
 		struct imap_list list;
 		struct imap_mailbox_status mailbox_status;
 		struct imap_namespaces namespaces;
