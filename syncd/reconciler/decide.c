@@ -397,18 +397,21 @@ bool decide_agreement(const struct pair *pair, const struct policy *policy,
 	const struct synced_state *synced = &pair->synced;
 	struct view view = view_make(pair, policy);
 	struct synced_state agreed = { .is_set = true };
-	struct flags common, flags;
+	struct flags common, held;
 
 	if (!is_open(view.remote_folder) ||
 		view.remote_folder != view.local_folder)
 		return false;
 	agreed.folder_id = view.remote_folder->folder_id;
-	flags = merge_agreed(synced, &pair->remote.flags, &pair->local.flags);
-	/* A flag that one side cannot store is no agreement: recorded, it would
-	   look removed on the day that side learns to store it. */
+	agreed.flags =
+		merge_agreed(synced, &pair->remote.flags, &pair->local.flags);
+	/* With no base, a flag that only one side can store is no agreement:
+	   recorded, it would look removed on the day the other learns it. */
 	common = flags_and(&view.remote_folder->remote_mask,
 		&view.remote_folder->local_mask);
-	agreed.flags = merge_masked(&flags, &synced->flags, &common);
+	held = flags_and(&pair->remote.flags, &pair->local.flags);
+	if (!synced->is_set)
+		agreed.flags = merge_masked(&agreed.flags, &held, &common);
 	if (synced->is_set && synced->folder_id == agreed.folder_id &&
 		flags_equal(&synced->flags, &agreed.flags))
 		return false;

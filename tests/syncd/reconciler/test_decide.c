@@ -389,7 +389,7 @@ static void test_a_flag_that_a_side_cannot_store_stays_on_the_other(
 
 	(void)state;
 	folder.remote_mask.system = FLAG_SEEN;
-	folder.local_mask.system = FLAG_SEEN | FLAG_FLAGGED;
+	folder.local_mask.system = FLAG_SEEN | FLAG_FLAGGED | FLAG_DELETED;
 	policy.folders = &folder;
 	policy.folder_count = 1;
 	pair.local.flags.system = FLAG_FLAGGED;
@@ -407,7 +407,7 @@ static void test_a_flag_that_a_side_cannot_store_stays_on_the_other(
 
 	/* Nor at the first meeting. */
 	pair = pair_make(".AA");
-	pair.local.flags.system = FLAG_FLAGGED | FLAG_SEEN;
+	pair.local.flags.system = FLAG_FLAGGED | FLAG_DELETED | FLAG_SEEN;
 	pair.remote.flags.system = FLAG_SEEN;
 	decision = decide(&pair, &policy);
 	assert_false(decision.has_push || decision.has_pull);
