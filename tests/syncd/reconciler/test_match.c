@@ -294,6 +294,38 @@ static void test_without_a_message_id_the_body_decides(void **state)
 	assert_true(world->is_bound[0]);
 }
 
+static void test_a_second_candidate_makes_the_bodies_be_read(void **state)
+{
+	struct world *world = *state;
+
+	add_item(world, MATCH_LOCAL_ARRIVAL, 1, 1);
+	add_item(world, MATCH_LOCAL_ARRIVAL, 1, 1);
+	add_item(world, MATCH_REMOTE_ARRIVAL, 1, 1);
+	run(world);
+	assert_int_equal(world->need_count[MATCH_NEED_REMOTE_HASH], 1);
+	reset(world);
+	add_item(world, MATCH_REMOTE_ARRIVAL, 1, 1);
+	add_item(world, MATCH_REMOTE_ARRIVAL, 2, 1);
+	add_item(world, MATCH_REMOTE_SUSPECT, 3, 1);
+	run(world);
+	assert_int_equal(world->need_count[MATCH_NEED_REMOTE_HASH], 2);
+	assert_true(world->is_bound[0]);
+	assert_false(world->is_bound[1]);
+}
+
+static void test_a_later_rule_waits_for_an_earlier_one(void **state)
+{
+	struct world *world = *state;
+
+	add_item(world, MATCH_LOCAL_ARRIVAL, 1, 1);
+	add_item(world, MATCH_LOCAL_ARRIVAL, 1, 1);
+	add_item(world, MATCH_REMOTE_ARRIVAL, 1, 1);
+	add_item(world, MATCH_REMOTE_SUSPECT, 2, 1);
+	run(world);
+	assert_true(world->is_bound[0] && world->is_bound[2]);
+	assert_false(world->is_bound[3]);
+}
+
 static void test_halves_meet_in_their_folder_first(void **state)
 {
 	struct world *world = *state;
@@ -455,6 +487,8 @@ int main(void)
 		TEST(test_new_mail_alone_is_not_looked_into),
 		TEST(test_one_of_each_with_a_message_id_needs_no_body),
 		TEST(test_without_a_message_id_the_body_decides),
+		TEST(test_a_second_candidate_makes_the_bodies_be_read),
+		TEST(test_a_later_rule_waits_for_an_earlier_one),
 		TEST(test_halves_meet_in_their_folder_first),
 		TEST(test_a_move_here_comes_before_a_meeting),
 		TEST(test_one_that_was_given_up_makes_the_others_be_read),
