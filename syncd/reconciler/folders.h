@@ -35,7 +35,8 @@ struct folder_record {
 	   gone on one side may go on the other. */
 	bool is_removable_local;
 	bool is_removable_remote;
-	bool is_held;
+	bool is_held; /* for another reason than FOLDER_HOLD, which is found
+			 anew each time */
 };
 
 struct folders_input {
@@ -50,12 +51,12 @@ struct folders_input {
 };
 
 enum folder_operation_kind {
-	FOLDER_ADOPT,         /* on both sides at `path`: record it and what
-				 identifies it; a new record if folder_id is 0 */
+	FOLDER_ADOPT, /* on both sides at `path`: record it and what
+			 identifies it; a new record if folder_id is 0 */
 	FOLDER_CREATE_LOCAL,
 	FOLDER_CREATE_REMOTE,
-	FOLDER_RENAME_LOCAL,  /* path -> new_path */
-	FOLDER_RENAME_REMOTE, /* path -> new_path, children go with it */
+	FOLDER_RENAME_LOCAL,  /* path -> new_path, children go with it: */
+	FOLDER_RENAME_REMOTE, /* they get no operation of their own */
 	FOLDER_EMPTY_LOCAL,   /* gone on the server: its messages are absent
 				 there; remove the directory once it is empty */
 	FOLDER_EMPTY_REMOTE,  /* gone here: delete the mailbox once empty */
