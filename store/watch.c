@@ -319,34 +319,53 @@ static bool is_same(const struct watched *a, const struct watched *b)
 	return a->device == b->device && a->inode == b->inode;
 }
 
+/* Whoever watched this directory, under this cookie or another, does so no
+   more: it was renamed, or events were lost. Adding it twice would make the
+   library leak; told to remove a watch that has ended, it complains on stderr.
+   Its memory of old names does no harm. */
+static void forget_directory(struct watch *watch, const struct watched *same)
+{
+	struct watched *known =
+		watch_table_by_inode(&watch->table, same->device, same->inode);
+
+	if (known == NULL)
+		return;
+	(void)inotify_rm_watch(watch->fd, known->descriptor);
+	watch_table_remove(&watch->table, known);
+}
+
+static bool is_watched_well(
+	const struct watch *watch, uint64_t cookie, const struct watched *same)
+{
+	const struct watched *known =
+		watch_table_by_cookie(&watch->table, cookie);
+
+	return known != NULL && is_same(known, same) &&
+		known->since != WATCH_IN_DOUBT;
+}
+
 enum watch_add_result watch_add(struct watch *watch, const char *path,
 	uint64_t cookie, struct error *error)
 {
 	struct watched before = { .cookie = cookie };
 	struct watched after = { .cookie = cookie };
-	struct watched *known = watch_table_by_cookie(&watch->table, cookie);
 	int reason = 0;
 
 	if (!stat_directory(path, &before))
 		return add_failed(errno, path, error);
-	if (known != NULL && is_same(known, &before) &&
-		known->since != WATCH_IN_DOUBT)
+	if (is_watched_well(watch, cookie, &before))
 		return WATCH_ADDED;
-	if (known != NULL && is_same(known, &before))
-		watch_table_remove(&watch->table, known);
-	else
-		watch_remove(watch, cookie);
+	forget_directory(watch, &before);
+	watch_remove(watch, cookie);
 	after.descriptor = add_to_library(watch, path, &reason);
 	if (after.descriptor <= 0)
 		return add_failed(reason, path, error);
-	known = watch_table_by_descriptor(&watch->table, after.descriptor);
-	/* The directory was renamed: its old cookie has nothing any more. */
-	if (known != NULL)
-		watch_table_remove(&watch->table, known);
 	after.since = watch_position(watch);
 	/* Exchanged while we looked: which one is watched is not known. */
-	if (!stat_directory(path, &after) || !is_same(&before, &after)) {
-		(void)inotifytools_remove_watch_by_wd(after.descriptor);
+	if (!stat_directory(path, &after) || !is_same(&before, &after) ||
+		watch_table_by_descriptor(&watch->table, after.descriptor) !=
+			NULL) {
+		(void)inotify_rm_watch(watch->fd, after.descriptor);
 		return WATCH_NO_DIRECTORY;
 	}
 	watch_table_add(&watch->table, &after);

@@ -66,7 +66,9 @@ void watch_remove(struct watch *watch, uint64_t cookie);
 bool watch_has(const struct watch *watch, uint64_t cookie);
 size_t watch_count(const struct watch *watch);
 
-/* The oldest event not yet taken; false = none now. Never blocks. */
+/* The oldest event not yet taken; false = none now. Never blocks. Somebody who
+   renames as fast as we read can keep it going: to stop in between, compare
+   with watch_position(). */
 bool watch_next(struct watch *watch, struct watch_event *event_out) MUST_CHECK;
 
 /* Takes in all the kernel has at the moment, without handing it out, and

@@ -23,6 +23,9 @@ static void insert(struct watch_table *table, struct watched *watched)
 	at = bucket(table, (uint64_t)watched->descriptor);
 	watched->next_by_descriptor = table->by_descriptor[at];
 	table->by_descriptor[at] = watched;
+	at = bucket(table, watched->inode);
+	watched->next_by_inode = table->by_inode[at];
+	table->by_inode[at] = watched;
 }
 
 static void grow(struct watch_table *table)
@@ -37,6 +40,7 @@ static void grow(struct watch_table *table)
 	larger.by_cookie = alloc(larger.bucket_count, sizeof(struct watched *));
 	larger.by_descriptor =
 		alloc(larger.bucket_count, sizeof(struct watched *));
+	larger.by_inode = alloc(larger.bucket_count, sizeof(struct watched *));
 	for (size_t i = 0; i < table->bucket_count; i++) {
 		struct watched *watched = table->by_cookie[i];
 
@@ -49,6 +53,7 @@ static void grow(struct watch_table *table)
 	}
 	free(table->by_cookie);
 	free(table->by_descriptor);
+	free(table->by_inode);
 	*table = larger;
 }
 
@@ -66,6 +71,7 @@ void watch_table_finish(struct watch_table *table)
 	}
 	free(table->by_cookie);
 	free(table->by_descriptor);
+	free(table->by_inode);
 	*table = (struct watch_table){ .count = 0 };
 }
 
@@ -91,6 +97,19 @@ struct watched *watch_table_by_descriptor(
 			table, (uint64_t)descriptor)];
 	while (watched != NULL && watched->descriptor != descriptor)
 		watched = watched->next_by_descriptor;
+	return watched;
+}
+
+struct watched *watch_table_by_inode(
+	const struct watch_table *table, uint64_t device, uint64_t inode)
+{
+	struct watched *watched = NULL;
+
+	if (table->bucket_count > 0)
+		watched = table->by_inode[bucket(table, inode)];
+	while (watched != NULL &&
+		(watched->inode != inode || watched->device != device))
+		watched = watched->next_by_inode;
 	return watched;
 }
 
@@ -128,6 +147,10 @@ void watch_table_remove(struct watch_table *table, struct watched *watched)
 	while (*link != watched)
 		link = &(*link)->next_by_descriptor;
 	*link = watched->next_by_descriptor;
+	link = &table->by_inode[bucket(table, watched->inode)];
+	while (*link != watched)
+		link = &(*link)->next_by_inode;
+	*link = watched->next_by_inode;
 	table->count--;
 	free(watched);
 }

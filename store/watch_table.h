@@ -1,5 +1,5 @@
-/* The watched directories, found by the kernel's watch descriptor and by our
-   cookie. */
+/* The watched directories, found by the kernel's watch descriptor, by our
+   cookie, and by what they are. */
 #ifndef STORE_WATCH_TABLE_H
 #define STORE_WATCH_TABLE_H
 
@@ -19,12 +19,14 @@ struct watched {
 	uint64_t inode;
 	struct watched *next_by_cookie; /* chains */
 	struct watched *next_by_descriptor;
+	struct watched *next_by_inode;
 };
 
 /* A zeroed table is valid and empty. */
 struct watch_table {
 	struct watched **by_cookie;
 	struct watched **by_descriptor;
+	struct watched **by_inode;
 	size_t bucket_count; /* a power of two, or 0 */
 	size_t count;
 };
@@ -37,7 +39,10 @@ struct watched *watch_table_by_cookie(
 struct watched *watch_table_by_descriptor(
 	const struct watch_table *table, int descriptor);
 
-/* Copies `*watched`. Neither its cookie nor its descriptor is there yet. */
+struct watched *watch_table_by_inode(
+	const struct watch_table *table, uint64_t device, uint64_t inode);
+
+/* Copies `*watched`, of which nothing is there yet. */
 void watch_table_add(struct watch_table *table, const struct watched *watched);
 
 void watch_table_doubt_all(struct watch_table *table);
