@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts here, from the top of the tree.
 
 CACHE=${MAILTWIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mailtwin-tests}
