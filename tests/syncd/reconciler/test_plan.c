@@ -131,36 +131,35 @@ static void test_operations_come_by_stage_folder_and_uid(void **state)
 	assert_int_equal(plan.stage_count[OPERATION_FLAG_REMOTE], 1);
 }
 
-static const struct operation *find(
-	const struct plan *plan, enum operation_kind kind)
+static struct operation find(const struct plan *plan, enum operation_kind kind)
 {
 	for (size_t i = 0; i < plan->operation_count; i++)
 		if (plan->operations[i].kind == kind)
-			return &plan->operations[i];
+			return plan->operations[i];
 	fail_msg("no %s", operation_kind_name(kind));
-	return NULL;
+	return (struct operation){ 0 };
 }
 
 static void test_a_move_names_both_folders_and_flags_follow_it(void **state)
 {
 	struct fixture *fixture = *state;
 	struct pair *pair = add_pair(fixture, 1, 2, 1);
-	const struct operation *operation;
+	struct operation operation;
 	struct plan plan;
 
 	pair->local.flags.system = FLAG_SEEN;
 	pair->remote.flags.system = FLAG_FLAGGED;
 	plan = make(fixture);
 	operation = find(&plan, OPERATION_MOVE_REMOTE);
-	assert_int_equal(operation->folder_id, 1);
-	assert_int_equal(operation->to_folder_id, 2);
+	assert_int_equal(operation.folder_id, 1);
+	assert_int_equal(operation.to_folder_id, 2);
 	operation = find(&plan, OPERATION_FLAG_REMOTE);
-	assert_int_equal(operation->folder_id, 2);
-	assert_int_equal(operation->add.system, FLAG_SEEN);
-	assert_int_equal(operation->remove.system, 0);
-	assert_int_equal(operation->merged.system, FLAG_SEEN | FLAG_FLAGGED);
+	assert_int_equal(operation.folder_id, 2);
+	assert_int_equal(operation.add.system, FLAG_SEEN);
+	assert_int_equal(operation.remove.system, 0);
+	assert_int_equal(operation.merged.system, FLAG_SEEN | FLAG_FLAGGED);
 	operation = find(&plan, OPERATION_FLAG_LOCAL);
-	assert_int_equal(operation->folder_id, 2);
+	assert_int_equal(operation.folder_id, 2);
 }
 
 static void test_copies_carry_what_the_other_side_can_store(void **state)
@@ -176,9 +175,9 @@ static void test_copies_carry_what_the_other_side_can_store(void **state)
 		FLAG_SEEN | FLAG_FLAGGED;
 	plan = make(fixture);
 	assert_int_equal(
-		find(&plan, OPERATION_UPLOAD)->merged.system, FLAG_SEEN);
+		find(&plan, OPERATION_UPLOAD).merged.system, FLAG_SEEN);
 	assert_int_equal(
-		find(&plan, OPERATION_DOWNLOAD)->merged.system, FLAG_FLAGGED);
+		find(&plan, OPERATION_DOWNLOAD).merged.system, FLAG_FLAGGED);
 }
 
 static void test_a_mass_deletion_is_held_on_its_side_and_folder(void **state)
