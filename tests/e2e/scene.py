@@ -8,6 +8,8 @@ CTest runs a module several times with other settings in the environment:
     MAILTWIN_E2E_TLS      off, implicit or starttls
     MAILTWIN_E2E_LAYOUT   fs or maildir++
     MAILTWIN_E2E_DRIVE    sync or daemon
+    MAILTWIN_E2E_STORAGE  Dovecot's own: mdbox or maildir
+    MAILTWIN_E2E_COMPRESS on: COMPRESS=DEFLATE even on this machine
     MAILTWIN_E2E_SKIP     servers not to be missed, by name
 
 A server that is missing is a failure unless MAILTWIN_E2E_SKIP names it."""
@@ -33,6 +35,8 @@ RUNG = setting("RUNG", "qresync")
 TLS = setting("TLS", "off")
 LAYOUT = setting("LAYOUT", "fs")
 DRIVE = setting("DRIVE", "sync")
+STORAGE = setting("STORAGE", "mdbox")
+COMPRESS = setting("COMPRESS", "auto")
 # A build with sanitizers on a busy machine is slow; a hang is longer.
 PATIENCE = environment.number("MAILTWIN_E2E_PATIENCE", 30)
 
@@ -41,7 +45,6 @@ class Scene(unittest.TestCase):
     """One server per module; worlds are closed when their test ends."""
 
     server = None
-    server_options = {}
     maxDiff = None
 
     @classmethod
@@ -52,8 +55,8 @@ class Scene(unittest.TestCase):
             raise unittest.SkipTest(missing)
         if missing:
             raise environment.Failure(missing)
-        options = cls.server_options if SERVER == "dovecot" else {}
-        cls.server = kind(**options)
+        options = {"storage": STORAGE, "compress": COMPRESS == "on"}
+        cls.server = kind(**(options if SERVER == "dovecot" else {}))
         cls.addClassCleanup(cls.server.close)
         cls.server.start()
 
@@ -61,7 +64,8 @@ class Scene(unittest.TestCase):
         return re.sub(r"[^a-z0-9]", "", self.id().split(".")[-1].lower())[:40]
 
     def world(self, **options):
-        settings = {"rung": RUNG, "tls": TLS, "layout": LAYOUT, **options}
+        settings = {"rung": RUNG, "tls": TLS, "layout": LAYOUT,
+                    "compress": COMPRESS, **options}
         if settings.get("with_proxy"):
             settings["tls"] = "off"
         name = settings.pop("user", None) or self.user()

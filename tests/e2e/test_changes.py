@@ -22,7 +22,7 @@ class ChangeScene(scene.Scene):
     def setUpClass(cls):
         super().setUpClass()
         cls.world_ = World(cls.server, "anna", rung=scene.RUNG, tls=scene.TLS,
-                           layout=scene.LAYOUT)
+                           layout=scene.LAYOUT, compress=scene.COMPRESS)
         cls.addClassCleanup(cls.world_.close)
         if scene.DRIVE == "daemon":
             cls.world_.program.start_daemon()
