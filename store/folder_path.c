@@ -274,6 +274,10 @@ bool folder_path_to_mailbox(const char *path, char delimiter,
 		.component_size_max = FOLDER_COMPONENT_SIZE_MAX,
 	};
 
+	if (strcmp(path, FOLDER_INBOX) == 0) {
+		buf_add_text(mailbox_out, FOLDER_INBOX);
+		return true;
+	}
 	if (is_false_inbox(path))
 		return refuse(path, "servers take it for INBOX", error);
 	return convert(&conversion, path, mailbox_out, error);

@@ -95,6 +95,7 @@ static void test_paths_have_mailboxes(void **state)
 		const char *mailbox; /* NULL = refused */
 	} CASES[] = {
 		{ "INBOX", '.', "INBOX" },
+		{ "INBOX", 'N', "INBOX" },
 		{ "Inbox", '.', NULL },
 		{ "inbox/x", '.', "inbox.x" },
 		{ "a/b", '.', "a.b" },
