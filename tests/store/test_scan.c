@@ -351,7 +351,7 @@ static void scan_both_ways(struct tally *plain, struct tally *exact)
 static unsigned race_seconds(void)
 {
 	const char *text = getenv("MAILTWIN_TEST_RACE_SECONDS");
-	uint32_t seconds = 4;
+	uint32_t seconds = 3;
 
 	if (text != NULL && !number_parse_u32(text, strlen(text), &seconds))
 		fail_msg("MAILTWIN_TEST_RACE_SECONDS is no number");
