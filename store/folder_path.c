@@ -90,8 +90,8 @@ static void decode_component(const char *text, size_t size, struct buf *out)
 			continue;
 		}
 		buf_add_byte(out,
-			(uint8_t)(hex_value(text[i + 1]) << 4 |
-				hex_value(text[i + 2])));
+			(uint8_t)((unsigned)hex_value(text[i + 1]) << 4 |
+				(unsigned)hex_value(text[i + 2])));
 		i += 2;
 	}
 }
@@ -119,7 +119,7 @@ static bool component_real(const char *text, size_t size, char extra,
 		goto out;
 	encode_component(
 		(const char *)raw_out->data, raw_out->size, extra, &again);
-	ok = again.size == size && memcmp(again.data, text, size) == 0;
+	ok = again.size == size && memcmp(buf_text(&again), text, size) == 0;
 	if (!ok)
 		error_set(error, ERROR_REFUSED,
 			"it is not how we write this name: that is '%s'",
@@ -134,10 +134,10 @@ struct conversion {
 	char from_separator; /* 0 = there is one level */
 	char to_separator;
 	/* Appends the level `text` as the other kind has it. */
-	bool (*component)(const struct conversion *conversion, const char *text,
+	bool (*component)(struct conversion *conversion, const char *text,
 		size_t size, struct buf *out, struct error *error);
 	size_t component_size_max;
-	struct buf *raw; /* scratch */
+	struct buf raw; /* scratch */
 };
 
 static size_t component_size(const char *text, char separator)
@@ -147,8 +147,8 @@ static size_t component_size(const char *text, char separator)
 	return end == NULL ? strlen(text) : (size_t)(end - text);
 }
 
-static bool convert_component(const struct conversion *conversion,
-	const char *text, size_t size, struct buf *out, struct error *error)
+static bool convert_component(struct conversion *conversion, const char *text,
+	size_t size, struct buf *out, struct error *error)
 {
 	size_t start = out->size;
 
@@ -161,8 +161,8 @@ static bool convert_component(const struct conversion *conversion,
 	return true;
 }
 
-static bool convert_levels(const struct conversion *conversion,
-	const char *text, struct buf *out, struct error *error)
+static bool convert_levels(struct conversion *conversion, const char *text,
+	struct buf *out, struct error *error)
 {
 	for (unsigned depth = 1;; depth++) {
 		size_t size = component_size(text, conversion->from_separator);
@@ -191,11 +191,8 @@ static bool convert(struct conversion *conversion, const char *text,
 	struct buf *out, struct error *error)
 {
 	size_t start = out->size;
-	struct buf raw = { .data = NULL };
-	bool ok;
+	bool ok = convert_levels(conversion, text, out, error);
 
-	conversion->raw = &raw;
-	ok = convert_levels(conversion, text, out, error);
 	if (ok && out->size - start > FOLDER_PATH_SIZE_MAX)
 		ok = error_set(error, ERROR_LIMIT, "it is longer than %d bytes",
 			FOLDER_PATH_SIZE_MAX);
@@ -204,7 +201,7 @@ static bool convert(struct conversion *conversion, const char *text,
 		error_prefix(
 			error, "cannot use the folder name '%.200s'", text);
 	}
-	buf_finish(&raw);
+	buf_finish(&conversion->raw);
 	return ok;
 }
 
@@ -220,12 +217,12 @@ static bool is_false_inbox(const char *name)
 		strcmp(name, FOLDER_INBOX) != 0;
 }
 
-static bool mailbox_component(const struct conversion *conversion,
-	const char *text, size_t size, struct buf *out, struct error *error)
+static bool mailbox_component(struct conversion *conversion, const char *text,
+	size_t size, struct buf *out, struct error *error)
 {
-	buf_clear(conversion->raw);
-	buf_add(conversion->raw, text, size);
-	if (!check_raw(conversion->raw, error))
+	buf_clear(&conversion->raw);
+	buf_add(&conversion->raw, text, size);
+	if (!check_raw(&conversion->raw, error))
 		return false;
 	encode_component(text, size, '\0', out);
 	return true;
@@ -248,19 +245,19 @@ bool folder_path_from_mailbox(const char *mailbox, char delimiter,
 	return convert(&conversion, mailbox, path_out, error);
 }
 
-static bool component_for_server(const struct conversion *conversion,
+static bool component_for_server(struct conversion *conversion,
 	const char *text, size_t size, struct buf *out, struct error *error)
 {
 	char delimiter = conversion->to_separator;
 
-	if (!component_real(text, size, '\0', conversion->raw, error))
+	if (!component_real(text, size, '\0', &conversion->raw, error))
 		return false;
 	if (delimiter != '\0' &&
-		memchr(conversion->raw->data, delimiter,
-			conversion->raw->size) != NULL)
+		memchr(conversion->raw.data, delimiter, conversion->raw.size) !=
+			NULL)
 		return error_set(error, ERROR_REFUSED,
 			"the server separates levels with '%c'", delimiter);
-	buf_add(out, conversion->raw->data, conversion->raw->size);
+	buf_add(out, conversion->raw.data, conversion->raw.size);
 	return true;
 }
 
@@ -283,10 +280,10 @@ bool folder_path_to_mailbox(const char *path, char delimiter,
 	return convert(&conversion, path, mailbox_out, error);
 }
 
-static bool component_same(const struct conversion *conversion,
-	const char *text, size_t size, struct buf *out, struct error *error)
+static bool component_same(struct conversion *conversion, const char *text,
+	size_t size, struct buf *out, struct error *error)
 {
-	if (!component_real(text, size, '\0', conversion->raw, error))
+	if (!component_real(text, size, '\0', &conversion->raw, error))
 		return false;
 	buf_add(out, text, size);
 	return true;
@@ -316,23 +313,23 @@ bool folder_path_check(const char *path, struct error *error)
 	return ok;
 }
 
-static bool component_to_dotted(const struct conversion *conversion,
-	const char *text, size_t size, struct buf *out, struct error *error)
+static bool component_to_dotted(struct conversion *conversion, const char *text,
+	size_t size, struct buf *out, struct error *error)
 {
-	if (!component_real(text, size, '\0', conversion->raw, error))
+	if (!component_real(text, size, '\0', &conversion->raw, error))
 		return false;
-	encode_component((const char *)conversion->raw->data,
-		conversion->raw->size, '.', out);
+	encode_component((const char *)conversion->raw.data,
+		conversion->raw.size, '.', out);
 	return true;
 }
 
-static bool component_from_dotted(const struct conversion *conversion,
+static bool component_from_dotted(struct conversion *conversion,
 	const char *text, size_t size, struct buf *out, struct error *error)
 {
-	if (!component_real(text, size, '.', conversion->raw, error))
+	if (!component_real(text, size, '.', &conversion->raw, error))
 		return false;
-	encode_component((const char *)conversion->raw->data,
-		conversion->raw->size, '\0', out);
+	encode_component((const char *)conversion->raw.data,
+		conversion->raw.size, '\0', out);
 	return true;
 }
 

@@ -262,7 +262,9 @@ enum maildir_result maildir_folder_stat(struct maildir *maildir,
 	struct error *error)
 {
 	struct error failure;
-	struct stat folder, new, cur;
+	struct stat folder = { .st_ino = 0 };
+	struct stat new = { .st_ino = 0 };
+	struct stat cur = { .st_ino = 0 };
 	enum maildir_result result = MAILDIR_MISSING;
 	int fd = maildir_descriptor(maildir, path, MAILDIR_FOLDER, &failure);
 

@@ -49,9 +49,13 @@ static bool read_names(
 {
 	DIR *stream = directory_stream(fd);
 	const struct dirent *entry;
+	bool ok = true;
 
-	errno = stream == NULL ? errno : 0;
-	while (stream != NULL && (entry = readdir(stream)) != NULL) {
+	if (stream == NULL)
+		return error_set_errno(
+			error, "cannot read the retention directory");
+	errno = 0;
+	while ((entry = readdir(stream)) != NULL) {
 		if (*entry->d_name != '.') {
 			char **name = arena_push(arena, &names->items,
 				&names->count, &names->capacity, sizeof(*name));
@@ -60,17 +64,15 @@ static bool read_names(
 		}
 		errno = 0;
 	}
-	if (errno != 0) {
-		error_set_errno(error, "cannot read the retention directory");
-		if (stream != NULL)
-			(void)closedir(stream);
-		return false;
-	}
+	if (errno != 0)
+		ok = error_set_errno(
+			error, "cannot read the retention directory");
+	/* Only read from. */
 	(void)closedir(stream);
 	if (names->count > 0)
 		qsort(names->items, names->count, sizeof(*names->items),
 			compare_names);
-	return true;
+	return ok;
 }
 
 /* ---- Listing ---- */

@@ -30,31 +30,27 @@ static void insert(struct watch_table *table, struct watched *watched)
 
 static void grow(struct watch_table *table)
 {
-	struct watch_table larger = {
-		.bucket_count = table->bucket_count == 0
-			? BUCKETS_MIN
-			: 2 * table->bucket_count,
-		.count = table->count,
-	};
+	struct watch_table old = *table;
+	size_t count =
+		old.bucket_count == 0 ? BUCKETS_MIN : 2 * old.bucket_count;
 
-	larger.by_cookie = alloc(larger.bucket_count, sizeof(struct watched *));
-	larger.by_descriptor =
-		alloc(larger.bucket_count, sizeof(struct watched *));
-	larger.by_inode = alloc(larger.bucket_count, sizeof(struct watched *));
-	for (size_t i = 0; i < table->bucket_count; i++) {
-		struct watched *watched = table->by_cookie[i];
+	table->bucket_count = count;
+	table->by_cookie = alloc(count, sizeof(struct watched *));
+	table->by_descriptor = alloc(count, sizeof(struct watched *));
+	table->by_inode = alloc(count, sizeof(struct watched *));
+	for (size_t i = 0; i < old.bucket_count; i++) {
+		struct watched *watched = old.by_cookie[i];
 
 		while (watched != NULL) {
 			struct watched *next = watched->next_by_cookie;
 
-			insert(&larger, watched);
+			insert(table, watched);
 			watched = next;
 		}
 	}
-	free(table->by_cookie);
-	free(table->by_descriptor);
-	free(table->by_inode);
-	*table = larger;
+	free(old.by_cookie);
+	free(old.by_descriptor);
+	free(old.by_inode);
 }
 
 void watch_table_finish(struct watch_table *table)
