@@ -1,0 +1,689 @@
+#include "tests/syncd/worker/fake_server.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "syncd/worker/remote.h"
+
+struct fake_server server;
+
+struct remote {
+	const struct remote_options *options;
+	struct remote_abilities abilities;
+	char *selected;
+	bool is_dead;
+	struct error death;
+};
+
+/* ---- The mailboxes ---- */
+
+void fake_server_init(void)
+{
+	memset(&server, 0, sizeof(server));
+	server.next_validity = 100;
+	server.has_qresync = server.has_condstore = true;
+	server.has_uidplus = server.has_move = server.has_receipts = true;
+	fake_create("INBOX");
+}
+
+static void mailbox_clear(struct fake_mailbox *mailbox)
+{
+	for (size_t i = 0; i < mailbox->count; i++)
+		free(mailbox->messages[i].body);
+	free(mailbox->name);
+	memset(mailbox, 0, sizeof(*mailbox));
+}
+
+void fake_server_finish(void)
+{
+	for (size_t i = 0; i < FAKE_MAILBOX_MAX; i++)
+		mailbox_clear(&server.mailboxes[i]);
+}
+
+struct fake_mailbox *fake_mailbox(const char *name)
+{
+	for (size_t i = 0; i < FAKE_MAILBOX_MAX; i++)
+		if (server.mailboxes[i].name != NULL &&
+			strcmp(server.mailboxes[i].name, name) == 0)
+			return &server.mailboxes[i];
+	return NULL;
+}
+
+struct fake_mailbox *fake_create(const char *name)
+{
+	for (size_t i = 0; i < FAKE_MAILBOX_MAX; i++) {
+		struct fake_mailbox *mailbox = &server.mailboxes[i];
+
+		if (mailbox->name != NULL)
+			continue;
+		mailbox->name = alloc_text(name);
+		mailbox->uid_validity = server.next_validity++;
+		mailbox->uid_next = 1;
+		mailbox->modseq = 1;
+		return mailbox;
+	}
+	abort();
+}
+
+struct fake_message *fake_find(struct fake_mailbox *mailbox, uint32_t uid)
+{
+	for (size_t i = 0; i < mailbox->count; i++)
+		if (mailbox->messages[i].uid == uid)
+			return &mailbox->messages[i];
+	return NULL;
+}
+
+static struct fake_message *add(struct fake_mailbox *mailbox, char *body,
+	const struct flags *flags, int64_t date)
+{
+	struct fake_message *message = &mailbox->messages[mailbox->count++];
+
+	if (mailbox->count > FAKE_MESSAGE_MAX)
+		abort();
+	message->uid = mailbox->uid_next++;
+	message->modseq = ++mailbox->modseq;
+	message->flags = *flags;
+	message->date = date;
+	message->body = body;
+	return message;
+}
+
+struct fake_message *fake_deliver(
+	struct fake_mailbox *mailbox, const char *body, uint32_t system_flags)
+{
+	struct flags flags = { .system = system_flags };
+
+	return add(mailbox, alloc_text(body), &flags,
+		1500000000 + mailbox->uid_next);
+}
+
+void fake_touch(struct fake_mailbox *mailbox, struct fake_message *message)
+{
+	message->modseq = ++mailbox->modseq;
+}
+
+static struct fake_message take(struct fake_mailbox *mailbox, uint32_t uid)
+{
+	struct fake_message *message = fake_find(mailbox, uid);
+	struct fake_message taken = *message;
+	size_t index = (size_t)(message - mailbox->messages);
+
+	memmove(message, message + 1,
+		(mailbox->count - index - 1) * sizeof(*message));
+	mailbox->count--;
+	mailbox->gone[mailbox->gone_count++] =
+		(struct fake_gone){ uid, ++mailbox->modseq };
+	return taken;
+}
+
+void fake_expunge(struct fake_mailbox *mailbox, uint32_t uid)
+{
+	struct fake_message taken;
+
+	if (fake_find(mailbox, uid) == NULL)
+		return;
+	taken = take(mailbox, uid);
+	free(taken.body);
+}
+
+void fake_move(struct fake_mailbox *from, uint32_t uid, struct fake_mailbox *to)
+{
+	struct fake_message taken;
+
+	if (fake_find(from, uid) == NULL)
+		return;
+	taken = take(from, uid);
+	add(to, taken.body, &taken.flags, taken.date);
+}
+
+void fake_rename(const char *from, const char *to)
+{
+	struct fake_mailbox *mailbox = fake_mailbox(from);
+
+	free(mailbox->name);
+	mailbox->name = alloc_text(to);
+}
+
+void fake_delete(const char *name)
+{
+	mailbox_clear(fake_mailbox(name));
+}
+
+void fake_renumber(struct fake_mailbox *mailbox)
+{
+	mailbox->uid_validity = server.next_validity++;
+	mailbox->uid_next = 1000;
+	mailbox->modseq = 1;
+	mailbox->gone_count = 0;
+	for (size_t i = 0; i < mailbox->count; i++) {
+		mailbox->messages[i].uid = mailbox->uid_next++;
+		mailbox->messages[i].modseq = ++mailbox->modseq;
+	}
+}
+
+/* ---- The connection ---- */
+
+static bool die(struct remote *remote, struct error *error)
+{
+	remote->is_dead = true;
+	error_set(&remote->death, ERROR_DISCONNECTED, "cut off by the test");
+	return error_set(error, ERROR_DISCONNECTED, "cut off by the test");
+}
+
+/* At the start of every call: false = the connection breaks here, before
+   anything happened. */
+static bool begin(struct remote *remote, struct error *error)
+{
+	server.call_count++;
+	if (remote->is_dead)
+		return error_set(error, ERROR_DISCONNECTED, "dead");
+	if (server.interfere != NULL)
+		server.interfere(server.data);
+	if (server.cut_in == 1 && !server.cut_after_effect) {
+		server.cut_in = 0;
+		return die(remote, error);
+	}
+	return true;
+}
+
+/* At the end: false = it happened, and the answer is lost. */
+static bool end(struct remote *remote, struct error *error)
+{
+	if (server.cut_in == 0)
+		return true;
+	if (--server.cut_in == 0 && server.cut_after_effect)
+		return die(remote, error);
+	if (server.cut_in == 0)
+		server.cut_in = 1;
+	return true;
+}
+
+struct remote *remote_open(
+	const struct remote_options *options, struct error *error)
+{
+	struct remote *remote = alloc(1, sizeof(*remote));
+
+	(void)error;
+	remote->options = options;
+	remote->abilities = (struct remote_abilities){
+		.has_condstore = server.has_condstore,
+		.has_qresync = server.has_qresync,
+		.has_uidplus = server.has_uidplus,
+		.has_move = server.has_move,
+		.has_list_status = true,
+	};
+	return remote;
+}
+
+void remote_close(struct remote *remote)
+{
+	if (remote == NULL)
+		return;
+	free(remote->selected);
+	free(remote);
+}
+
+void remote_logout(struct remote *remote)
+{
+	(void)remote;
+}
+
+const struct remote_abilities *remote_abilities(const struct remote *remote)
+{
+	return &remote->abilities;
+}
+
+const char *remote_capabilities(const struct remote *remote)
+{
+	(void)remote;
+	return "IMAP4REV1";
+}
+
+const char *remote_tls_name(const struct remote *remote)
+{
+	(void)remote;
+	return "none";
+}
+
+bool remote_is_dead(const struct remote *remote)
+{
+	return remote->is_dead;
+}
+
+const struct error *remote_death(const struct remote *remote)
+{
+	return &remote->death;
+}
+
+/* ---- Listing ---- */
+
+static struct remote_mailbox describe(
+	const struct fake_mailbox *mailbox, struct arena *arena)
+{
+	return (struct remote_mailbox){
+		.wire_name = arena_text(arena, mailbox->name),
+		.name = arena_text(arena, mailbox->name),
+		.delimiter = '/',
+		.is_selectable = true,
+		.has_status = true,
+		.uid_validity = mailbox->uid_validity,
+		.uid_next = mailbox->uid_next,
+		.message_count = (uint32_t)mailbox->count,
+		.highest_modseq = server.has_condstore ? mailbox->modseq : 0,
+	};
+}
+
+bool remote_list(struct remote *remote, struct arena *arena,
+	struct remote_mailbox **mailboxes_out, size_t *count_out,
+	struct error *error)
+{
+	struct remote_mailbox *mailboxes =
+		arena_alloc(arena, FAKE_MAILBOX_MAX, sizeof(*mailboxes));
+	size_t count = 0;
+
+	if (!begin(remote, error))
+		return false;
+	for (size_t i = 0; i < FAKE_MAILBOX_MAX; i++)
+		if (server.mailboxes[i].name != NULL && !server.lists_nothing)
+			mailboxes[count++] =
+				describe(&server.mailboxes[i], arena);
+	*mailboxes_out = mailboxes;
+	*count_out = count;
+	return end(remote, error);
+}
+
+bool remote_create(struct remote *remote, const char *name, struct arena *arena,
+	const char **wire_name_out, struct error *error)
+{
+	if (!begin(remote, error))
+		return false;
+	server.change_count++;
+	if (fake_mailbox(name) == NULL)
+		fake_create(name);
+	*wire_name_out = arena_text(arena, name);
+	return end(remote, error);
+}
+
+bool remote_rename(struct remote *remote, const char *wire_name,
+	const char *new_name, struct arena *arena, const char **wire_name_out,
+	struct error *error)
+{
+	if (!begin(remote, error))
+		return false;
+	server.change_count++;
+	if (fake_mailbox(wire_name) == NULL || fake_mailbox(new_name) != NULL)
+		return error_set(error, ERROR_REFUSED, "cannot rename");
+	fake_rename(wire_name, new_name);
+	*wire_name_out = arena_text(arena, new_name);
+	return end(remote, error);
+}
+
+bool remote_delete_empty(
+	struct remote *remote, const char *wire_name, struct error *error)
+{
+	struct fake_mailbox *mailbox = fake_mailbox(wire_name);
+
+	if (!begin(remote, error))
+		return false;
+	if (mailbox != NULL && mailbox->count > 0)
+		return error_set(error, ERROR_REFUSED, "not empty");
+	server.change_count++;
+	if (mailbox != NULL)
+		mailbox_clear(mailbox);
+	return end(remote, error);
+}
+
+/* ---- One mailbox ---- */
+
+bool remote_select(struct remote *remote, const char *wire_name,
+	uint32_t uid_validity, struct error *error)
+{
+	struct fake_mailbox *mailbox;
+
+	if (!begin(remote, error))
+		return false;
+	mailbox = fake_mailbox(wire_name);
+	if (mailbox == NULL || mailbox->uid_validity != uid_validity)
+		return error_set(error, ERROR_REFUSED, "no such mailbox");
+	free(remote->selected);
+	remote->selected = alloc_text(wire_name);
+	return end(remote, error);
+}
+
+bool remote_unselect(struct remote *remote, struct error *error)
+{
+	if (!begin(remote, error))
+		return false;
+	free(remote->selected);
+	remote->selected = NULL;
+	return end(remote, error);
+}
+
+static struct fake_mailbox *selected(const struct remote *remote)
+{
+	return remote->selected == NULL ? NULL : fake_mailbox(remote->selected);
+}
+
+static struct remote_message row(const struct fake_message *message)
+{
+	return (struct remote_message){
+		.uid = message->uid,
+		.has_flags = true,
+		.has_size = true,
+		.modseq = server.has_condstore ? message->modseq : 0,
+		.size = strlen(message->body),
+		.internal_date = message->date,
+		.flags = message->flags,
+	};
+}
+
+static void put_row(struct arena *arena, struct remote_view *view,
+	size_t *capacity, const struct fake_message *message)
+{
+	struct remote_message *item = arena_push(arena, &view->messages,
+		&view->message_row_count, capacity, sizeof(*item));
+
+	*item = row(message);
+}
+
+bool remote_observe(struct remote *remote, const struct remote_known *known,
+	struct arena *arena, struct remote_view *view_out, struct error *error)
+{
+	struct remote_view view = { 0 };
+	struct fake_mailbox *mailbox;
+	uint64_t anchor = known->highest_modseq;
+	size_t capacity = 0;
+
+	if (!begin(remote, error))
+		return false;
+	mailbox = fake_mailbox(known->wire_name);
+	if (mailbox == NULL)
+		return error_set(error, ERROR_REFUSED, "no such mailbox");
+	view.uid_validity = mailbox->uid_validity;
+	view.uid_next = mailbox->uid_next;
+	view.message_count = (uint32_t)mailbox->count;
+	view.highest_modseq = server.has_condstore ? mailbox->modseq : 0;
+	view.permanent_flags.system = FLAG_ALL_SYSTEM;
+	view.allows_new_keywords = true;
+	view.is_new_epoch = known->uid_validity != mailbox->uid_validity;
+	if (view.is_new_epoch || !server.has_condstore)
+		anchor = 0;
+	for (size_t i = 0; i < mailbox->count; i++) {
+		const struct fake_message *message = &mailbox->messages[i];
+
+		if (!server.has_qresync)
+			uid_set_add(&view.listing, message->uid);
+		if (message->modseq > anchor || message->uid >= known->uid_next)
+			put_row(arena, &view, &capacity, message);
+	}
+	view.has_listing = !server.has_qresync;
+	for (size_t i = 0; i < mailbox->gone_count; i++)
+		if (server.has_qresync &&
+			mailbox->gone[i].modseq > known->highest_modseq)
+			uid_set_add(&view.vanished, mailbox->gone[i].uid);
+	free(remote->selected);
+	remote->selected = alloc_text(known->wire_name);
+	if (!end(remote, error)) {
+		remote_view_finish(&view);
+		return false;
+	}
+	*view_out = view;
+	return true;
+}
+
+void remote_view_finish(struct remote_view *view)
+{
+	uid_set_finish(&view->vanished);
+	uid_set_finish(&view->listing);
+}
+
+bool remote_fetch_messages(struct remote *remote, const struct uid_set *uids,
+	struct arena *arena, struct remote_message **messages_out,
+	size_t *count_out, struct error *error)
+{
+	struct fake_mailbox *mailbox = selected(remote);
+	struct remote_view view = { 0 };
+	size_t capacity = 0;
+
+	if (!begin(remote, error))
+		return false;
+	for (size_t i = 0; mailbox != NULL && i < mailbox->count; i++)
+		if (uid_set_contains(uids, mailbox->messages[i].uid))
+			put_row(arena, &view, &capacity, &mailbox->messages[i]);
+	*messages_out = view.messages;
+	*count_out = view.message_row_count;
+	return end(remote, error);
+}
+
+static bool stream(const struct remote_sink *sink,
+	const struct fake_message *message, size_t size, struct error *error)
+{
+	size_t half = size / 2;
+	const uint8_t *bytes = (const uint8_t *)message->body;
+
+	if (!sink->begin(sink->user, message->uid, size))
+		return true;
+	return sink->data(sink->user, bytes, half, error) &&
+		sink->data(sink->user, bytes + half, size - half, error) &&
+		sink->end(sink->user, message->uid, true, error);
+}
+
+static bool fetch(struct remote *remote, const struct uid_set *uids,
+	const struct remote_sink *sink, bool is_header, struct error *error)
+{
+	struct fake_mailbox *mailbox = selected(remote);
+
+	if (!begin(remote, error))
+		return false;
+	for (size_t i = 0; mailbox != NULL && i < mailbox->count; i++) {
+		const struct fake_message *message = &mailbox->messages[i];
+		const char *blank = strstr(message->body, "\r\n\r\n");
+		size_t size = strlen(message->body);
+
+		if (!uid_set_contains(uids, message->uid))
+			continue;
+		if (is_header && blank != NULL)
+			size = (size_t)(blank - message->body) + 4;
+		server.body_count += !is_header;
+		if (!stream(sink, message, size, error))
+			return false;
+	}
+	return end(remote, error);
+}
+
+bool remote_fetch_bodies(struct remote *remote, const struct uid_set *uids,
+	const struct remote_sink *sink, struct uid_set *refused,
+	struct error *error)
+{
+	(void)refused;
+	return fetch(remote, uids, sink, false, error);
+}
+
+bool remote_fetch_headers(struct remote *remote, const struct uid_set *uids,
+	const struct remote_sink *sink, struct uid_set *refused,
+	struct error *error)
+{
+	(void)refused;
+	return fetch(remote, uids, sink, true, error);
+}
+
+/* ---- Changes ---- */
+
+static void store_one(struct fake_mailbox *mailbox,
+	struct fake_message *message, const struct remote_store *store)
+{
+	if (store->add != NULL)
+		message->flags = flags_or(&message->flags, store->add);
+	if (store->remove != NULL)
+		message->flags = flags_without(&message->flags, store->remove);
+	fake_touch(mailbox, message);
+}
+
+bool remote_store(struct remote *remote, const struct remote_store *store,
+	struct uid_set *modified, struct error *error)
+{
+	struct fake_mailbox *mailbox = selected(remote);
+
+	if (!begin(remote, error))
+		return false;
+	server.change_count++;
+	for (size_t i = 0; mailbox != NULL && i < mailbox->count; i++) {
+		struct fake_message *message = &mailbox->messages[i];
+
+		if (!uid_set_contains(store->uids, message->uid))
+			continue;
+		if (server.has_condstore && store->unchanged_since != 0 &&
+			message->modseq > store->unchanged_since)
+			uid_set_add(modified, message->uid);
+		else
+			store_one(mailbox, message, store);
+	}
+	return end(remote, error);
+}
+
+static bool transfer(struct remote *remote, const struct uid_set *uids,
+	const char *to_name, bool is_move, struct arena *arena,
+	struct remote_receipt *receipt_out, struct error *error)
+{
+	struct fake_mailbox *from = selected(remote);
+	struct fake_mailbox *to = fake_mailbox(to_name);
+	struct remote_receipt receipt = { .has_uids = server.has_receipts };
+	size_t capacity = 0;
+
+	if (!begin(remote, error))
+		return false;
+	server.change_count++;
+	if (from == NULL || to == NULL)
+		return error_set(error, ERROR_REFUSED, "[TRYCREATE] no");
+	receipt.uid_validity = to->uid_validity;
+	for (uint32_t uid = uid_set_next(uids, 1); uid != 0;
+		uid = uid_set_next(uids, uid + 1)) {
+		struct fake_message *message = fake_find(from, uid);
+
+		if (message == NULL)
+			continue;
+		if (arena_push(arena, &receipt.pairs, &receipt.pair_count,
+			    &capacity, sizeof(*receipt.pairs)) == NULL)
+			abort();
+		receipt.pairs[receipt.pair_count - 1].from = uid;
+		receipt.pairs[receipt.pair_count - 1].to = to->uid_next;
+		if (is_move)
+			fake_move(from, uid, to);
+		else
+			add(to, alloc_text(message->body), &message->flags,
+				message->date);
+	}
+	*receipt_out = receipt;
+	return end(remote, error);
+}
+
+bool remote_move(struct remote *remote, const struct uid_set *uids,
+	const char *to_wire_name, struct arena *arena,
+	struct remote_receipt *receipt_out, struct error *error)
+{
+	return transfer(
+		remote, uids, to_wire_name, true, arena, receipt_out, error);
+}
+
+bool remote_copy(struct remote *remote, const struct uid_set *uids,
+	const char *to_wire_name, struct arena *arena,
+	struct remote_receipt *receipt_out, struct error *error)
+{
+	return transfer(
+		remote, uids, to_wire_name, false, arena, receipt_out, error);
+}
+
+bool remote_expunge(struct remote *remote, const struct uid_set *uids,
+	struct error *error)
+{
+	struct fake_mailbox *mailbox = selected(remote);
+
+	if (!begin(remote, error))
+		return false;
+	server.change_count++;
+	for (uint32_t uid = uid_set_next(uids, 1);
+		mailbox != NULL && uid != 0;
+		uid = uid_set_next(uids, uid + 1)) {
+		struct fake_message *message = fake_find(mailbox, uid);
+
+		if (message != NULL &&
+			(message->flags.system & FLAG_DELETED) != 0)
+			fake_expunge(mailbox, uid);
+	}
+	return end(remote, error);
+}
+
+static bool read_all(struct remote_append *append, char *body)
+{
+	size_t got = 0;
+
+	while (got < append->size) {
+		int64_t size = append->read(append->data,
+			(uint8_t *)body + got, append->size - got);
+
+		if (size <= 0)
+			return false;
+		got += (size_t)size;
+	}
+	body[got] = '\0';
+	return true;
+}
+
+bool remote_append(struct remote *remote, struct remote_append *appends,
+	size_t count, struct error *error)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct remote_append *append = &appends[i];
+		struct fake_mailbox *mailbox = fake_mailbox(append->wire_name);
+		char *body;
+
+		if (!begin(remote, error))
+			return false;
+		server.change_count++;
+		server.append_count++;
+		if (mailbox == NULL) {
+			append->outcome = REMOTE_APPEND_REFUSED;
+			continue;
+		}
+		body = alloc(append->size + 1, 1);
+		if (!read_all(append, body)) {
+			free(body);
+			append->outcome = REMOTE_APPEND_UNSENT;
+			return die(remote, error);
+		}
+		append->uid = mailbox->uid_next;
+		append->uid_validity = mailbox->uid_validity;
+		add(mailbox, body, &append->flags, append->internal_date);
+		append->outcome = REMOTE_APPEND_UNCERTAIN;
+		if (!end(remote, error))
+			return false;
+		append->outcome = REMOTE_APPEND_DONE;
+		if (!server.has_uidplus || !server.has_receipts)
+			append->uid = 0;
+	}
+	return true;
+}
+
+/* ---- Not used by a pass, named by the worker's other files ---- */
+
+bool remote_idle_start(
+	struct remote *remote, const char *wire_name, struct error *error)
+{
+	(void)remote;
+	(void)wire_name;
+	return error_set(error, ERROR_REFUSED, "no IDLE here");
+}
+
+bool remote_take_changed(struct remote *remote)
+{
+	(void)remote;
+	return false;
+}
+
+void remote_set_wakeup(
+	struct remote *remote, void (*wakeup)(void *data), void *data)
+{
+	(void)remote;
+	(void)wakeup;
+	(void)data;
+}

@@ -1,0 +1,75 @@
+/* An IMAP server in memory, spoken to through syncd/worker/remote.h: the seam
+   is the header, this is another implementation of it. Linked in place of
+   remote*.c, it lets whole passes run without a network, on a server that can
+   do more or less, and that can be cut off at any call. */
+#ifndef TESTS_SYNCD_WORKER_FAKE_SERVER_H
+#define TESTS_SYNCD_WORKER_FAKE_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/flags.h"
+#include "base/uid_set.h"
+
+#define FAKE_MAILBOX_MAX 32
+#define FAKE_MESSAGE_MAX 512
+
+struct fake_message {
+	uint32_t uid;
+	uint64_t modseq;
+	struct flags flags;
+	int64_t date;
+	char *body; /* CRLF line ends, NUL-terminated */
+};
+
+struct fake_gone {
+	uint32_t uid;
+	uint64_t modseq;
+};
+
+struct fake_mailbox {
+	char *name; /* NULL = slot free */
+	uint32_t uid_validity, uid_next;
+	uint64_t modseq;
+	struct fake_message messages[FAKE_MESSAGE_MAX];
+	size_t count;
+	struct fake_gone gone[FAKE_MESSAGE_MAX * 4];
+	size_t gone_count;
+};
+
+struct fake_server {
+	struct fake_mailbox mailboxes[FAKE_MAILBOX_MAX];
+	uint32_t next_validity;
+	/* What it offers. */
+	bool has_qresync, has_condstore, has_uidplus, has_move, has_receipts;
+	bool lists_nothing;
+	/* Called in between, as a second client would act. */
+	void (*interfere)(void *data);
+	void *data;
+	/* The connection breaks at this call (1 = the next); 0 = never. */
+	unsigned cut_in;
+	bool cut_after_effect; /* else before */
+	/* What went over the wire. */
+	unsigned call_count, change_count, body_count, append_count;
+};
+
+extern struct fake_server server;
+
+void fake_server_init(void);
+void fake_server_finish(void);
+struct fake_mailbox *fake_mailbox(const char *name); /* NULL = none */
+struct fake_mailbox *fake_create(const char *name);
+struct fake_message *fake_deliver(
+	struct fake_mailbox *mailbox, const char *body, uint32_t system_flags);
+struct fake_message *fake_find(struct fake_mailbox *mailbox, uint32_t uid);
+void fake_touch(struct fake_mailbox *mailbox, struct fake_message *message);
+void fake_expunge(struct fake_mailbox *mailbox, uint32_t uid);
+void fake_move(struct fake_mailbox *from, uint32_t uid,
+	struct fake_mailbox *to);
+void fake_rename(const char *from, const char *to);
+void fake_delete(const char *name);
+/* All messages get new UIDs under a new UIDVALIDITY. */
+void fake_renumber(struct fake_mailbox *mailbox);
+
+#endif

@@ -1,0 +1,560 @@
+/* Whole passes: a real Maildir, a real state, a server in memory. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "syncd/worker/pass.h"
+#include "tests/syncd/worker/world.h"
+
+/* What a server may be able to do. */
+static const struct rung {
+	const char *name;
+	bool qresync, condstore, uidplus, move, receipts;
+} RUNGS[] = {
+	{ "QRESYNC", true, true, true, true, true },
+	{ "CONDSTORE", false, true, true, true, true },
+	{ "no MOVE", true, true, true, false, true },
+	{ "no receipts", true, true, true, true, false },
+	{ "no MOVE, no receipts", true, true, true, false, false },
+	{ "UIDPLUS only", false, false, true, false, true },
+};
+
+#define RUNG_COUNT (sizeof(RUNGS) / sizeof(RUNGS[0]))
+
+static void use_rung(const struct rung *rung)
+{
+	server.has_qresync = rung->qresync;
+	server.has_condstore = rung->condstore;
+	server.has_uidplus = rung->uidplus;
+	server.has_move = rung->move;
+	server.has_receipts = rung->receipts;
+}
+
+static void deliver_there(struct world *world, const char *mailbox,
+	unsigned count, uint32_t flags)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char *body = world_message(world);
+
+		fake_deliver(fake_mailbox(mailbox), body, flags);
+		free(body);
+	}
+}
+
+static void deliver_here(
+	struct world *world, const char *folder, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char *body = world_message(world);
+
+		local_deliver(world, folder, body);
+		free(body);
+	}
+}
+
+/* An account with three folders and some mail, in sync. */
+static void populate(struct world *world)
+{
+	fake_create("Work");
+	fake_create("Archive");
+	deliver_there(world, "INBOX", 6, 0);
+	deliver_there(world, "Work", 5, FLAG_SEEN);
+	world_converge(world);
+	world_check_equal(world, 11);
+}
+
+static void test_first_sync_brings_mail_down_and_then_is_quiet(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		world_init(&world, "", 1);
+		use_rung(&RUNGS[i]);
+		populate(&world);
+		world_check_quiet(&world);
+		world_stop(&world);
+		world_start(&world);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static void test_local_mail_goes_up(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		world_init(&world, "", 2);
+		use_rung(&RUNGS[i]);
+		world_converge(&world);
+		local_make_folder(&world, "Drafts");
+		deliver_here(&world, "INBOX", 4);
+		deliver_here(&world, "Drafts", 3);
+		world_converge(&world);
+		world_check_equal(&world, 7);
+		assert_int_equal(server.append_count, 7);
+		assert_int_equal(server.body_count, 0);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static void test_flags_merge_bit_by_bit(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		struct fake_mailbox *work;
+
+		world_init(&world, "", 3);
+		use_rung(&RUNGS[i]);
+		populate(&world);
+		work = fake_mailbox("Work");
+		/* Here: \Seen goes, \Answered comes. There: \Flagged. */
+		local_set_letters(&world, "Work", 0, "R");
+		for (size_t k = 0; k < work->count; k++) {
+			work->messages[k].flags.system |= FLAG_FLAGGED;
+			fake_touch(work, &work->messages[k]);
+		}
+		world_converge(&world);
+		world_check_equal(&world, 11);
+		assert_int_equal(work->messages[0].flags.system,
+			FLAG_ANSWERED | FLAG_FLAGGED);
+		assert_int_equal(work->messages[1].flags.system,
+			FLAG_SEEN | FLAG_FLAGGED);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static void test_moves_move_and_transfer_nothing(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		unsigned body_count;
+
+		world_init(&world, "", 4);
+		use_rung(&RUNGS[i]);
+		populate(&world);
+		body_count = server.body_count;
+		local_move(&world, "INBOX", 0, "Archive", false);
+		local_move(&world, "INBOX", 0, "Work", true);
+		fake_move(fake_mailbox("Work"), 2, fake_mailbox("Archive"));
+		world_converge(&world);
+		world_check_equal(&world, 11);
+		assert_int_equal(fake_mailbox("Archive")->count, 2);
+		assert_int_equal(fake_mailbox("Work")->count, 5);
+		assert_int_equal(server.append_count, 0);
+		assert_int_equal(server.body_count, body_count);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static void test_deletions_go_both_ways(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		world_init(&world, "", 5);
+		use_rung(&RUNGS[i]);
+		populate(&world);
+		local_remove(&world, "INBOX", 0);
+		fake_expunge(fake_mailbox("Work"), 3);
+		world_converge(&world);
+		world_check_equal(&world, 9);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static void test_a_flagged_message_survives_a_deletion_elsewhere(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+
+	(void)state;
+	world_init(&world, "", 6);
+	populate(&world);
+	inbox = fake_mailbox("INBOX");
+	for (size_t i = 0; i < inbox->count; i++) {
+		inbox->messages[i].flags.system |= FLAG_FLAGGED;
+		fake_touch(inbox, &inbox->messages[i]);
+	}
+	local_remove(&world, "INBOX", 0);
+	world_converge(&world);
+	world_check_equal(&world, 11);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+static void test_folders_are_made_renamed_and_removed(void **state)
+{
+	struct world world;
+	unsigned body_count;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 7);
+	populate(&world);
+	body_count = server.body_count;
+	local_make_folder(&world, "New");
+	fake_create("Fresh");
+	world_converge(&world);
+	assert_non_null(fake_mailbox("New"));
+	assert_true(local_has_folder(&world, "Fresh"));
+
+	local_rename_folder(&world, "New", "Newer");
+	fake_rename("Work", "Office");
+	world_converge(&world);
+	assert_non_null(fake_mailbox("Newer"));
+	assert_null(fake_mailbox("New"));
+	assert_true(local_has_folder(&world, "Office"));
+	assert_false(local_has_folder(&world, "Work"));
+	world_check_equal(&world, 11);
+	assert_int_equal(server.body_count, body_count);
+	assert_int_equal(server.append_count, 0);
+
+	fake_delete("Fresh");
+	local_remove_folder(&world, "Newer");
+	local_remove_folder(&world, "Office");
+	world_converge(&world);
+	assert_false(local_has_folder(&world, "Fresh"));
+	assert_null(fake_mailbox("Newer"));
+	assert_null(fake_mailbox("Office"));
+	world_check_equal(&world, 6);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+static void test_renumbered_mailbox_is_rebound_without_transfer(void **state)
+{
+	struct world world;
+	unsigned body_count;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		world_init(&world, "", 8);
+		use_rung(&RUNGS[i]);
+		populate(&world);
+		body_count = server.body_count;
+		fake_renumber(fake_mailbox("Work"));
+		local_set_letters(&world, "Work", 0, "F");
+		world_converge(&world);
+		world_check_equal(&world, 11);
+		assert_int_equal(server.body_count, body_count);
+		assert_int_equal(server.append_count, 0);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static void test_empty_listing_removes_nothing(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 9);
+	populate(&world);
+	server.lists_nothing = true;
+	(void)world_sync(&world);
+	assert_int_equal(local_count(&world, "INBOX"), 6);
+	assert_int_equal(local_count(&world, "Work"), 5);
+	server.lists_nothing = false;
+	world_converge(&world);
+	world_check_equal(&world, 11);
+	world_finish(&world);
+}
+
+static void test_mass_deletion_is_held_until_approved(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 10);
+	deliver_there(&world, "INBOX", 40, 0);
+	world_converge(&world);
+	for (int i = 0; i < 40; i++)
+		local_remove(&world, "INBOX", 0);
+	world_converge(&world);
+	assert_int_equal(fake_mailbox("INBOX")->count, 40);
+	assert_int_equal(world.account->held_count, 40);
+	/* New mail still comes. */
+	deliver_there(&world, "INBOX", 1, 0);
+	world_converge(&world);
+	assert_int_equal(local_count(&world, "INBOX"), 1);
+
+	account_folder_by_path(world.account, "INBOX")->record.is_approved =
+		true;
+	world_converge(&world);
+	assert_int_equal(world.account->held_count, 0);
+	world_check_equal(&world, 1);
+	world_finish(&world);
+}
+
+static void test_unmounted_maildir_stops_everything(void **state)
+{
+	struct world world;
+	char away[96];
+
+	(void)state;
+	world_init(&world, "", 11);
+	populate(&world);
+	world_stop(&world);
+	(void)snprintf(away, sizeof(away), "%s.away", world.maildir);
+	assert_int_equal(rename(world.maildir, away), 0);
+	local_make_folder(&world, "");
+	world_start(&world);
+	assert_false(pass_run_to_end(world.account, &world.error));
+	assert_int_equal(world.error.code, ERROR_CONFIG);
+	assert_int_equal(fake_mailbox("INBOX")->count, 6);
+	world_stop(&world);
+	local_remove_folder(&world, "");
+	assert_int_equal(rename(away, world.maildir), 0);
+	world_converge(&world);
+	world_check_equal(&world, 11);
+	world_finish(&world);
+}
+
+static void test_lost_state_pairs_again_without_transfer(void **state)
+{
+	struct world world;
+	char path[128];
+	unsigned body_count;
+
+	(void)state;
+	world_init(&world, "", 12);
+	populate(&world);
+	/* Twins stay twins. */
+	local_deliver(&world, "INBOX", "Subject: twin\r\n\r\nx\r\n");
+	local_deliver(&world, "INBOX", "Subject: twin\r\n\r\nx\r\n");
+	world_converge(&world);
+	world_check_equal(&world, 13);
+	world_stop(&world);
+	(void)snprintf(path, sizeof(path), "%s/state/home/state.mdb",
+		world.root);
+	assert_int_equal(remove(path), 0);
+	body_count = server.body_count;
+	world_converge(&world);
+	world_check_equal(&world, 13);
+	assert_int_equal(server.append_count, 2);
+	/* Only the twins, which have no Message-ID, are read to be sure. */
+	assert_true(server.body_count - body_count <= 2);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+/* ---- Cut off anywhere ---- */
+
+static void change_everything(struct world *world)
+{
+	deliver_there(world, "INBOX", 2, 0);
+	deliver_here(world, "Work", 2);
+	local_set_letters(world, "INBOX", 1, "SF");
+	local_move(world, "INBOX", 2, "Archive", false);
+	local_move(world, "Work", 3, "Archive", true);
+	local_remove(world, "INBOX", 0);
+	local_make_folder(world, "Made");
+	deliver_here(world, "Made", 1);
+	fake_expunge(fake_mailbox("Work"), 1);
+	fake_move(fake_mailbox("INBOX"), 6, fake_mailbox("Archive"));
+}
+
+/* At every call, before and after its effect: the next start ends equal,
+   nothing lost, nothing doubled. */
+static void test_every_cut_converges(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		for (unsigned cut = 1; cut < 200; cut++) {
+			struct world world;
+			bool is_cut;
+
+			world_init(&world, "", 20);
+			use_rung(&RUNGS[i]);
+			populate(&world);
+			change_everything(&world);
+			print_message("%s, cut %u\n", RUNGS[i].name, cut);
+			server.cut_in = (cut + 1) / 2;
+			server.cut_after_effect = cut % 2 == 1;
+			is_cut = !world_sync(&world);
+			server.cut_in = 0;
+			world_stop(&world);
+			world_converge(&world);
+			world_check_equal(&world, 14);
+			world_check_quiet(&world);
+			world_finish(&world);
+			if (!is_cut)
+				break;
+		}
+	}
+}
+
+/* ---- Anything at all ---- */
+
+static const char *const FOLDERS[] = { "INBOX", "Work", "Archive" };
+
+static const char *any_folder(struct world *world)
+{
+	return FOLDERS[world_random(world, 3)];
+}
+
+static struct fake_message *any_message(
+	struct world *world, struct fake_mailbox *mailbox)
+{
+	if (mailbox->count == 0)
+		return NULL;
+	return &mailbox->messages[world_random(
+		world, (unsigned)mailbox->count)];
+}
+
+static void act_there(struct world *world)
+{
+	struct fake_mailbox *mailbox = fake_mailbox(any_folder(world));
+	struct fake_message *message = any_message(world, mailbox);
+	uint32_t flag = 1u << world_random(world, 5);
+
+	switch (world_random(world, 5)) {
+	case 0:
+		deliver_there(world, mailbox->name, 1, 0);
+		break;
+	case 1:
+	case 2:
+		if (message == NULL || flag == FLAG_DELETED)
+			break;
+		message->flags.system ^= flag;
+		fake_touch(mailbox, message);
+		break;
+	case 3:
+		if (message != NULL)
+			fake_move(mailbox, message->uid,
+				fake_mailbox(any_folder(world)));
+		break;
+	default:
+		if (message != NULL)
+			fake_expunge(mailbox, message->uid);
+		break;
+	}
+}
+
+static void act_here(struct world *world)
+{
+	static const char *const letters[] = { "", "S", "F", "RS", "DF" };
+	const char *folder = any_folder(world);
+	size_t count = local_count(world, folder);
+	size_t index = count == 0 ? 0 : world_random(world, (unsigned)count);
+
+	switch (world_random(world, 5)) {
+	case 0:
+		deliver_here(world, folder, 1);
+		break;
+	case 1:
+	case 2:
+		local_set_letters(world, folder, index,
+			letters[world_random(world, 5)]);
+		break;
+	case 3:
+		local_move(world, folder, index, any_folder(world),
+			world_random(world, 2) == 0);
+		break;
+	default:
+		local_remove(world, folder, index);
+		break;
+	}
+}
+
+static void interfere(void *data)
+{
+	struct world *world = data;
+
+	if (world_random(world, 8) == 0)
+		act_there(world);
+	if (world_random(world, 8) == 0)
+		act_here(world);
+}
+
+static void run_seed(uint32_t seed)
+{
+	struct world world;
+
+	print_message("seed %u\n", seed);
+	world_init(&world, "    delete_limit: off\n", seed);
+	use_rung(&RUNGS[seed % RUNG_COUNT]);
+	populate(&world);
+	server.interfere = interfere;
+	server.data = &world;
+	for (int i = 0; i < 12; i++) {
+		for (unsigned k = world_random(&world, 4); k > 0; k--)
+			act_there(&world);
+		for (unsigned k = world_random(&world, 4); k > 0; k--)
+			act_here(&world);
+		if (world_random(&world, 3) == 0) {
+			server.cut_in = 1 + world_random(&world, 30);
+			server.cut_after_effect = world_random(&world, 2) == 0;
+		}
+		if (!world_sync(&world) || world_random(&world, 3) == 0) {
+			world_stop(&world);
+			world_start(&world);
+		}
+	}
+	server.cut_in = 0;
+	server.interfere = NULL;
+	world_converge(&world);
+	world_converge(&world);
+	world_check_equal(&world, SIZE_MAX);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+/* Random changes on both sides, also in the middle of passes, and cuts. */
+static void test_random_changes_converge(void **state)
+{
+	const char *text = getenv("MAILTWIN_SEEDS");
+	const char *first = getenv("MAILTWIN_SEED");
+	uint32_t count = 60, seed = 1;
+
+	(void)state;
+	if (text != NULL)
+		assert_true(number_parse_u32(text, strlen(text), &count));
+	if (first != NULL)
+		assert_true(number_parse_u32(first, strlen(first), &seed));
+	for (uint32_t i = 0; i < count; i++)
+		run_seed(seed + i);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_first_sync_brings_mail_down_and_then_is_quiet),
+		cmocka_unit_test(test_local_mail_goes_up),
+		cmocka_unit_test(test_flags_merge_bit_by_bit),
+		cmocka_unit_test(test_moves_move_and_transfer_nothing),
+		cmocka_unit_test(test_deletions_go_both_ways),
+		cmocka_unit_test(
+			test_a_flagged_message_survives_a_deletion_elsewhere),
+		cmocka_unit_test(test_folders_are_made_renamed_and_removed),
+		cmocka_unit_test(
+			test_renumbered_mailbox_is_rebound_without_transfer),
+		cmocka_unit_test(test_empty_listing_removes_nothing),
+		cmocka_unit_test(test_mass_deletion_is_held_until_approved),
+		cmocka_unit_test(test_unmounted_maildir_stops_everything),
+		cmocka_unit_test(test_lost_state_pairs_again_without_transfer),
+		cmocka_unit_test(test_every_cut_converges),
+		cmocka_unit_test(test_random_changes_converge),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,65 @@
+/* A whole account for tests: a real Maildir and a real state in a temporary
+   directory, the server in memory (fake_server.h), and a clock that runs fast
+   so that settling takes no time. */
+#ifndef TESTS_SYNCD_WORKER_WORLD_H
+#define TESTS_SYNCD_WORKER_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "syncd/worker/account.h"
+#include "tests/syncd/worker/fake_server.h"
+
+struct world {
+	char root[64];
+	char maildir[80];
+	struct config *config;
+	struct loop *loop;
+	struct account *account;
+	struct error error;
+	uint32_t random;
+};
+
+/* `options`: further account keys as YAML lines, or "". */
+void world_init(struct world *world, const char *options, uint32_t seed);
+void world_finish(struct world *world);
+
+/* Opens and closes the account, as a process does. */
+void world_start(struct world *world);
+void world_stop(struct world *world);
+/* Passes to the end; false when the server cut it off (then restart). */
+bool world_sync(struct world *world);
+/* Restarts and syncs until a sync goes through. */
+void world_converge(struct world *world);
+
+/* A number below `limit`, from the seed. */
+unsigned world_random(struct world *world, unsigned limit);
+
+/* Fails the test unless both sides hold the same messages with the same flags
+   in the same folders, `count` in all (SIZE_MAX = any number). */
+void world_check_equal(struct world *world, size_t count);
+/* Fails unless one more sync changes nothing and fetches nothing. */
+void world_check_quiet(struct world *world);
+
+/* What readers of the Maildir do. `folder` is a path; names are as on disk. */
+void local_deliver(struct world *world, const char *folder, const char *body);
+size_t local_count(struct world *world, const char *folder);
+/* The n-th file of the folder, as "cur/NAME"; caller frees. NULL = none. */
+char *local_file(struct world *world, const char *folder, size_t index);
+void local_set_letters(
+	struct world *world, const char *folder, size_t index, const char *letters);
+void local_move(struct world *world, const char *from, size_t index,
+	const char *to, bool has_new_name);
+void local_remove(struct world *world, const char *folder, size_t index);
+void local_make_folder(struct world *world, const char *folder);
+void local_rename_folder(
+	struct world *world, const char *from, const char *to);
+void local_remove_folder(struct world *world, const char *folder);
+bool local_has_folder(struct world *world, const char *folder);
+
+/* A message nobody has seen before, CRLF line ends; caller frees. */
+char *world_message(struct world *world);
+
+#endif
