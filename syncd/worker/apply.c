@@ -15,10 +15,13 @@ void stage_init(struct stage *stage, struct account *account)
 	memset(stage, 0, sizeof(*stage));
 	stage->account = account;
 	arena_init(&stage->arena);
+	arena_init(&stage->policy_arena);
+	stage->policy = account_policy(account, &stage->policy_arena);
 }
 
 void stage_finish(struct stage *stage)
 {
+	arena_finish(&stage->policy_arena);
 	arena_finish(&stage->arena);
 }
 
@@ -130,12 +133,12 @@ bool stage_commit(struct stage *stage, struct error *error)
 	return true;
 }
 
-void stage_agree(
-	struct pair *pair, uint32_t folder_id, const struct flags *flags)
+void apply_agree(struct pair *pair, const struct policy *policy)
 {
-	pair->synced.is_set = true;
-	pair->synced.folder_id = folder_id;
-	pair->synced.flags = *flags;
+	struct synced_state agreed;
+
+	if (decide_agreement(pair, policy, &agreed))
+		pair->synced = agreed;
 	pair->hold = HOLD_NONE;
 	pair->reason = NULL;
 	pair->attempt_count = 0;
@@ -367,8 +370,7 @@ static bool apply_settle(struct account *account,
 	for (size_t i = 0; i < count; i++) {
 		struct pair pair = *operations[i].pair;
 
-		stage_agree(
-			&pair, pair.remote.folder_id, &operations[i].merged);
+		apply_agree(&pair, &stage.policy);
 		stage_put(&stage, &pair, "in agreement");
 	}
 	is_done = stage_commit(&stage, error);

@@ -31,6 +31,8 @@ bool apply_resolve_intents(
 struct stage {
 	struct account *account;
 	struct arena arena;
+	struct arena policy_arena; /* lives as long as the stage */
+	struct policy policy;
 	struct stage_touched {
 		struct account_folder *folder;
 		enum maildir_part part;
@@ -59,13 +61,9 @@ void stage_drop(
 void stage_end_intent(struct stage *stage, uint64_t intent_id);
 bool stage_commit(struct stage *stage, struct error *error) MUST_CHECK;
 
-/* Sets the synced state when both sides hold `merged`, as far as they can. */
-void apply_agree_if_equal(
-	struct account *account, struct pair *pair, const struct flags *merged);
-
-/* Both sides now agree on folder and flags as they stand in the pair. */
-void stage_agree(
-	struct pair *pair, uint32_t folder_id, const struct flags *flags);
+/* After an effect was written into the pair: records what both sides now agree
+   on, and that nothing is wrong with it any more. */
+void apply_agree(struct pair *pair, const struct policy *policy);
 
 /* Downloads the messages of these UIDs into the folder; pairs with synced
    state unset, or to be made again locally. */

@@ -1,37 +1,11 @@
 #include <string.h>
 
 #include "store/maildir_name.h"
-#include "syncd/reconciler/merge.h"
 #include "syncd/worker/apply.h"
 #include "syncd/worker/clock.h"
 #include "syncd/worker/local.h"
 
 #define NAME_ATTEMPTS 4
-
-/* Both sides hold `merged`, as far as they can hold it at all. */
-void apply_agree_if_equal(
-	struct account *account, struct pair *pair, const struct flags *merged)
-{
-	const struct account_folder *folder =
-		account_folder(account, pair->local.folder_id);
-	struct flags local_mask, remote_mask, here, there;
-
-	if (folder == NULL || pair->local.folder_id != pair->remote.folder_id ||
-		pair->local.presence != PRESENCE_PRESENT ||
-		pair->remote.presence != PRESENCE_PRESENT)
-		return;
-	if (pair->synced.is_set)
-		pair->synced.folder_id = pair->local.folder_id;
-	local_mask = account_local_mask(account, folder);
-	remote_mask = account_remote_mask(folder);
-	here = merge_masked(&pair->local.flags, merged, &local_mask);
-	there = merge_masked(&pair->remote.flags, merged, &remote_mask);
-	if (!flags_equal(&here, merged) || !flags_equal(&there, merged))
-		return;
-	pair->local.flags = *merged;
-	pair->remote.flags = *merged;
-	stage_agree(pair, pair->local.folder_id, merged);
-}
 
 /* The pair as it stands now, not as it stood when the plan was made. */
 static bool reload(struct stage *stage, const struct operation *operation,
@@ -163,7 +137,7 @@ static bool move_one(struct stage *stage, const struct operation *operation,
 		return false;
 	if (pair.local.name == NULL)
 		return true;
-	apply_agree_if_equal(account, &pair, &operation->merged);
+	apply_agree(&pair, &stage->policy);
 	stage_put(stage, &pair, "moved here");
 	account->counters.moved_local++;
 	return true;
@@ -186,7 +160,7 @@ static bool flag_one(struct stage *stage, const struct operation *operation,
 		return false;
 	if (pair.local.name == NULL)
 		return true;
-	apply_agree_if_equal(account, &pair, &operation->merged);
+	apply_agree(&pair, &stage->policy);
 	stage_put(stage, &pair, "flags set here");
 	account->counters.flagged_local++;
 	return true;

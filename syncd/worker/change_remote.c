@@ -72,15 +72,6 @@ static size_t take_same(const struct operation *operations, size_t count,
 	return same_count;
 }
 
-static const struct flags *merged_of(
-	const struct operation *operations, size_t count, uint64_t mid)
-{
-	for (size_t i = 0; i < count; i++)
-		if (operations[i].pair->mid == mid)
-			return &operations[i].merged;
-	return NULL;
-}
-
 static bool store_same(struct account *account, struct account_folder *folder,
 	const struct operation *operations, size_t count, struct error *error)
 {
@@ -107,8 +98,7 @@ static bool store_same(struct account *account, struct account_folder *folder,
 		kept = flags_without(
 			&pair->remote.flags, &operations[0].remove);
 		pair->remote.flags = flags_or(&kept, &operations[0].add);
-		apply_agree_if_equal(
-			account, pair, merged_of(operations, count, pair->mid));
+		apply_agree(pair, &group.stage.policy);
 		stage_put(&group.stage, pair, "flags set on the server");
 		account->counters.flagged_remote++;
 	}
@@ -194,10 +184,13 @@ static void end_refused(struct group *group)
 		group->account->wants_again = true;
 }
 
-static struct pair *group_find(struct group *group, uint32_t uid)
+static struct pair *group_find(struct group *group,
+	const struct account_folder *folder, uint32_t uid)
 {
 	for (size_t i = 0; i < group->count; i++)
-		if (group->pairs[i].remote.uid == uid)
+		if (group->pairs[i].remote.uid == uid &&
+			group->pairs[i].remote.folder_id ==
+				folder->record.folder_id)
 			return &group->pairs[i];
 	return NULL;
 }
@@ -205,11 +198,11 @@ static struct pair *group_find(struct group *group, uint32_t uid)
 /* The new places, as far as the server told them. Pairs not named keep the old
    one: the next observation finds them gone there and new here, and binds. */
 static void take_receipt(struct group *group,
-	const struct remote_receipt *receipt, struct account_folder *to,
-	const struct operation *operations, size_t count)
+	const struct remote_receipt *receipt,
+	const struct account_folder *from, const struct account_folder *to)
 {
 	for (size_t i = 0; receipt->has_uids && i < receipt->pair_count; i++) {
-		struct pair *pair = group_find(group, receipt->pairs[i].from);
+		struct pair *pair = group_find(group, from, receipt->pairs[i].from);
 
 		if (pair == NULL ||
 			receipt->uid_validity != to->record.uid_validity)
@@ -217,16 +210,14 @@ static void take_receipt(struct group *group,
 		pair->remote.folder_id = to->record.folder_id;
 		pair->remote.uid = receipt->pairs[i].to;
 		pair->remote.modseq = 0;
-		apply_agree_if_equal(group->account, pair,
-			merged_of(operations, count, pair->mid));
+		apply_agree(pair, &group->stage.policy);
 		stage_put(&group->stage, pair, "moved on the server");
 		group->account->counters.moved_remote++;
 	}
 }
 
 static bool move_at_once(struct group *group, struct account_folder *from,
-	struct account_folder *to, const struct operation *operations,
-	size_t count, struct error *error)
+	struct account_folder *to, struct error *error)
 {
 	struct account *account = group->account;
 	struct remote_receipt receipt = { 0 };
@@ -246,7 +237,7 @@ static bool move_at_once(struct group *group, struct account_folder *from,
 		end_refused(group);
 		return false;
 	}
-	take_receipt(group, &receipt, to, operations, count);
+	take_receipt(group, &receipt, from, to);
 	end_intents(group);
 	return stage_commit(&group->stage, error);
 }
@@ -277,8 +268,7 @@ static void put_leftover(struct group *group, const struct pair *moved,
    planned in the next pass: it verifies, and counts for nobody's guard but
    its own. The binding of the copy is durable before. */
 static bool move_by_copy(struct group *group, struct account_folder *from,
-	struct account_folder *to, const struct operation *operations,
-	size_t count, struct error *error)
+	struct account_folder *to, struct error *error)
 {
 	struct account *account = group->account;
 	struct remote_receipt receipt = { 0 };
@@ -297,14 +287,15 @@ static bool move_by_copy(struct group *group, struct account_folder *from,
 	if (!receipt.has_uids ||
 		receipt.uid_validity != to->record.uid_validity)
 		return true; /* the intent finds the copy, then goes on */
+	take_receipt(group, &receipt, from, to);
+	/* Now that the old UIDs are given up. */
 	for (size_t i = 0; i < receipt.pair_count; i++) {
-		struct pair *pair = group_find(group, receipt.pairs[i].from);
+		struct pair *pair = group_find(group, to, receipt.pairs[i].to);
 
 		if (pair != NULL)
 			put_leftover(group, pair, from->record.folder_id,
 				receipt.pairs[i].from);
 	}
-	take_receipt(group, &receipt, to, operations, count);
 	end_intents(group);
 	return stage_commit(&group->stage, error);
 }
@@ -327,10 +318,10 @@ bool apply_move_remote(struct account *account,
 			from->record.uid_validity, error);
 		if (is_done && remote_abilities(account->remote)->has_move)
 			is_done = move_at_once(
-				&group, from, to, operations, count, error);
+				&group, from, to, error);
 		else if (is_done)
 			is_done = move_by_copy(
-				&group, from, to, operations, count, error);
+				&group, from, to, error);
 	}
 	group_finish(&group);
 	return is_done;

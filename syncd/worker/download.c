@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "store/maildir_name.h"
-#include "syncd/reconciler/merge.h"
 #include "syncd/worker/apply.h"
 #include "syncd/worker/clock.h"
 #include "syncd/worker/digest.h"
@@ -21,7 +20,6 @@ struct arriving {
 	bool is_new;
 	const char *name; /* in the batch's arena */
 	struct content content;
-	struct flags flags; /* of the server when it was named */
 };
 
 /* A batch, filling or on its way to the disk. */
@@ -43,6 +41,8 @@ struct download {
 	struct maildir_writer *writer;
 	struct arena arena;
 	struct pair pair;
+	struct arena policy_arena;
+	struct policy policy;
 	struct uid_set done;
 	uint64_t reported_at_ms;
 };
@@ -78,13 +78,9 @@ static void take_delivered(struct download *download,
 	const struct arriving *file, const struct maildir_delivered *delivered,
 	struct pair *pair)
 {
-	struct account *account = download->account;
 	struct folder *record = &download->folder->record;
 	uint64_t email_id = pair->content.email_id;
-	struct flags mask = account_local_mask(account, download->folder);
-	struct flags told;
 
-	maildir_name_flags(file->name, &download->folder->letters, &told);
 	pair->content = file->content;
 	pair->content.email_id = email_id;
 	pair->local.presence = PRESENCE_PRESENT;
@@ -96,8 +92,10 @@ static void take_delivered(struct download *download,
 	pair->local.size = delivered->size;
 	pair->local.mtime = file->content.internal_date;
 	pair->local.absent_since = 0;
-	pair->local.flags = merge_masked(&told, &file->flags, &mask);
-	stage_agree(pair, record->folder_id, &file->flags);
+	maildir_name_flags(file->name, &download->folder->letters,
+		&pair->local.flags);
+	pair->synced.is_set = false;
+	apply_agree(pair, &download->policy);
 }
 
 static void write_delivered(struct download *download,
@@ -308,7 +306,6 @@ static bool add_to_batch(struct download *download, struct error *error)
 	file->mid = download->pair.mid;
 	file->is_new = is_new;
 	file->name = arena_text(&shipment->arena, buf_text(&name));
-	file->flags = download->pair.remote.flags;
 	file->content.internal_date = download->pair.content.internal_date;
 	canonical_digest_finish(download->digest, &file->content);
 	is_done = maildir_batch_add(
@@ -427,6 +424,8 @@ bool download_uids(struct account *account, struct account_folder *folder,
 	account->counters.folder_path = folder->record.path;
 	account_progress(account);
 	arena_init(&download.arena);
+	arena_init(&download.policy_arena);
+	download.policy = account_policy(account, &download.policy_arena);
 	is_done = local_load_letters(account, folder, error) &&
 		fetch(&download, uids, error);
 	/* What has come is kept, also when the connection has not. */
@@ -439,6 +438,7 @@ bool download_uids(struct account *account, struct account_folder *folder,
 	shipment_free(download.filling);
 	canonical_digest_free(download.digest);
 	uid_set_finish(&download.done);
+	arena_finish(&download.policy_arena);
 	arena_finish(&download.arena);
 	return is_done;
 }

@@ -452,6 +452,15 @@ static bool see_entries(struct account *account, struct account_folder *folder,
 	return is_done;
 }
 
+static bool is_listed(const struct scan_result *scan, const char *name)
+{
+	struct maildir_entry wanted = { .name = name };
+
+	return scan->entry_count > 0 &&
+		bsearch(&wanted, scan->entries, scan->entry_count,
+			sizeof(wanted), compare_uniques) != NULL;
+}
+
 static bool lose_missing(struct account *account, struct account_folder *folder,
 	const struct scan_result *scan, bool is_proof, struct error *error)
 {
@@ -461,17 +470,15 @@ static bool lose_missing(struct account *account, struct account_folder *folder,
 	size_t row_count = 0;
 	bool is_done = true;
 
-	qsort(scan->entries, scan->entry_count, sizeof(*scan->entries),
-		compare_uniques);
+	if (scan->entry_count > 0)
+		qsort(scan->entries, scan->entry_count,
+			sizeof(*scan->entries), compare_uniques);
 	arena_init(&arena);
 	while (is_done &&
 		state_next_by_unique(account->state, folder->record.folder_id,
 			&cursor, &arena, &pair)) {
-		struct maildir_entry wanted = { .name = pair.local.name };
-
 		if (pair.local.presence == PRESENCE_PRESENT &&
-			bsearch(&wanted, scan->entries, scan->entry_count,
-				sizeof(wanted), compare_uniques) == NULL) {
+			!is_listed(scan, pair.local.name)) {
 			local_lose(account, &pair, is_proof);
 			is_done = breathe(account, &row_count, error);
 		}

@@ -232,8 +232,11 @@ static void lost(struct account *account)
 {
 	account_log(account, ACCOUNT_LOG_INFO,
 		"inotify lost events: scanning all folders");
-	for (size_t i = 0; i < account->folder_count; i++)
+	for (size_t i = 0; i < account->folder_count; i++) {
 		account->folders[i]->needs_scan = true;
+		/* No scan is exact until its watch is made anew. */
+		account->folders[i]->is_watched = false;
+	}
 	account->wants_folder_list = true;
 	account->absent_at_ms = (int64_t)clock_now_ms();
 	account->settle_ms = SETTLE_START_MS;
@@ -348,15 +351,20 @@ static bool take_event(struct account *account, const struct watch_event *event,
 bool local_drain(struct account *account, struct error *error)
 {
 	struct watch_event event;
+	uint64_t end;
 	bool is_done = true;
 
-	if (account->watch == NULL || !watch_next(account->watch, &event))
+	if (account->watch == NULL)
+		return true;
+	/* In a storm of renames the queue is never empty. */
+	end = watch_position(account->watch);
+	if (!watch_peek(account->watch, 0, &event))
 		return true;
 	if (!state_begin(account->state, error))
 		return false;
-	do {
+	while (is_done && watch_peek(account->watch, 0, &event) &&
+		event.sequence < end && watch_next(account->watch, &event))
 		is_done = take_event(account, &event, error);
-	} while (is_done && watch_next(account->watch, &event));
 	account_keywords_put(account);
 	if (is_done)
 		return state_commit(account->state, error);

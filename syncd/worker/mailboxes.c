@@ -130,6 +130,35 @@ static bool is_local_wanted(
 	return is_ok;
 }
 
+/* One pass over a directory others rename in may miss an entry: what is known
+   and was not listed is looked for by name. */
+static bool add_overlooked(struct round *round, struct error *error)
+{
+	struct account *account = round->account;
+
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+		struct maildir_folder_stat stat;
+		enum maildir_result result;
+
+		if (folder->is_on_disk || !folder->record.has_local)
+			continue;
+		result = maildir_folder_stat(account->maildir,
+			folder->record.path, &stat, error);
+		if (result == MAILDIR_ERROR)
+			return false;
+		if (result != MAILDIR_DONE)
+			continue;
+		folder->is_on_disk = true;
+		round->local[round->local_count++] = (struct folder_local){
+			.path = folder->record.path,
+			.device = stat.device,
+			.inode = stat.inode,
+		};
+	}
+	return true;
+}
+
 static bool list_local(struct round *round, struct error *error)
 {
 	struct account *account = round->account;
@@ -139,8 +168,8 @@ static bool list_local(struct round *round, struct error *error)
 	if (!maildir_list_folders(
 		    account->maildir, &round->arena, &folders, &count, error))
 		return false;
-	round->local =
-		arena_alloc(&round->arena, count + 1, sizeof(*round->local));
+	round->local = arena_alloc(&round->arena,
+		count + account->folder_count + 1, sizeof(*round->local));
 	for (size_t i = 0; i < account->folder_count; i++)
 		account->folders[i]->is_on_disk = false;
 	for (size_t i = 0; i < count; i++) {
@@ -158,7 +187,7 @@ static bool list_local(struct round *round, struct error *error)
 		};
 	}
 	account->wants_folder_list = false;
-	return true;
+	return add_overlooked(round, error);
 }
 
 static void note_status(
@@ -358,6 +387,10 @@ static void set_local(struct round *round, struct account_folder *folder)
 	for (size_t i = 0; i < round->local_count; i++) {
 		if (strcmp(round->local[i].path, folder->record.path) != 0)
 			continue;
+		/* Another directory than the one scanned was restored or
+		   copied: the scan must see that. */
+		if (folder->record.scan_count > 0)
+			continue;
 		folder->record.device = round->local[i].device;
 		folder->record.inode = round->local[i].inode;
 	}
@@ -453,6 +486,7 @@ static bool adopt(struct round *round, const struct folder_operation *operation,
 {
 	struct account_folder *folder = folder_for(round, operation);
 
+	folder->record.mailbox_id = NULL;
 	set_local(round, folder);
 	set_remote(round, folder, find_mailbox(round, operation->path));
 	return account_folder_save(round->account, folder, error);

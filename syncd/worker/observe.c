@@ -52,7 +52,6 @@ size_t observe_mark_changed(struct account *account)
 			!folder->record.has_remote)
 			continue;
 		if (!folder->has_status || !status_equal(folder) ||
-			folder->record.state == FOLDER_EPOCH ||
 			needs_sweep(account, folder))
 			folder->needs_observe = true;
 		count += folder->needs_observe;

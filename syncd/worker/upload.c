@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "syncd/reconciler/merge.h"
 #include "syncd/worker/apply.h"
 #include "syncd/worker/clock.h"
 #include "syncd/worker/local.h"
@@ -170,10 +169,7 @@ static void bind(struct departing *file, struct account_folder *folder,
 	const struct remote_append *append, struct stage *stage)
 {
 	struct account *account = file->account;
-	struct flags local_mask = account_local_mask(account, folder);
-	struct flags remote_mask = account_remote_mask(folder);
 	struct pair *pair = &file->pair;
-	struct flags agreed = pair->local.flags;
 
 	stage_end_intent(stage, file->intent_id);
 	pair->remote.presence = PRESENCE_PRESENT;
@@ -181,13 +177,9 @@ static void bind(struct departing *file, struct account_folder *folder,
 	pair->remote.uid = append->uid;
 	pair->remote.modseq = 0;
 	pair->remote.absent_since = 0;
-	pair->remote.flags =
-		merge_masked(&append->flags, &agreed, &remote_mask);
-	pair->local.flags =
-		merge_masked(&pair->local.flags, &agreed, &local_mask);
-	/* A message made again in another folder than its file's is moved
-	   there by the next plan. */
-	stage_agree(pair, folder->record.folder_id, &agreed);
+	pair->remote.flags = append->flags;
+	pair->synced.is_set = false;
+	apply_agree(pair, &stage->policy);
 	stage_put(stage, pair, "uploaded");
 	account->counters.uploaded++;
 	account->counters.bytes_up += append->size;

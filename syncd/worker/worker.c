@@ -439,7 +439,12 @@ static uint64_t next_delay_ms(struct worker *worker, int code)
 static void wait_for_work(struct worker *worker, uint64_t delay_ms, bool is_up)
 {
 	uint64_t deadline = clock_now_ms() + delay_ms;
+	struct watch_event event;
 
+	/* Taken in during the pass: the descriptor does not tell any more. */
+	if (worker->account->watch != NULL &&
+		watch_peek(worker->account->watch, 0, &event))
+		return;
 	worker->is_asked = false;
 	while (!worker->account->is_stopping) {
 		enum loop_result result = loop_run_until(
