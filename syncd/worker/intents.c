@@ -178,7 +178,7 @@ static void take_copy(
 	leftover.synced.folder_id = intent->folder_id;
 	leftover.synced.flags = leftover.remote.flags;
 	pair.remote = copy.remote;
-	state_pair_delete(account->state, copy.mid);
+	stage_drop(stage, &copy, "a copy of ours");
 	stage_put(stage, &pair, "copy found");
 	if (leftover.remote.presence == PRESENCE_PRESENT &&
 		leftover.remote.folder_id == intent->folder_id)
@@ -201,15 +201,11 @@ static bool resolve_copy(
 		account->wants_again = true;
 		return true;
 	}
-	if (uid != 0) {
-		if (!state_begin(account->state, error))
-			return false;
+	if (uid != 0)
 		take_copy(stage, intent, uid);
-		if (!state_commit(account->state, error))
-			return false;
-	}
 	stage_end_intent(stage, intent->intent_id);
-	return true;
+	/* Twins: the next intent must not find this copy again. */
+	return stage_commit(stage, error);
 }
 
 /* STORE and EXPUNGE are planned again from what is there now: if the mark was
