@@ -62,7 +62,8 @@ enum imap_session_state {
 enum imap_event_kind {
 	IMAP_EVENT_NONE,     /* feed more bytes */
 	IMAP_EVENT_GREETING, /* status in `response`; state is set */
-	IMAP_EVENT_RESPONSE, /* untagged data in `response` */
+	/* Untagged data in `response`; what is unknown only when broken. */
+	IMAP_EVENT_RESPONSE,
 	IMAP_EVENT_LITERAL,  /* piece of a body in `literal` */
 	/* The command with `command_id` ended; `response` is the tagged one. */
 	IMAP_EVENT_DONE,

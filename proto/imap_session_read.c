@@ -111,7 +111,9 @@ static bool handle_untagged(struct imap_session *session,
 		(void)set_capabilities(session, &response->words);
 		return emit(event, IMAP_EVENT_RESPONSE, response);
 	}
-	if (!session->is_secure || response->kind == IMAP_RESPONSE_UNKNOWN)
+	if (!session->is_secure ||
+		(response->kind == IMAP_RESPONSE_UNKNOWN &&
+			!response->is_broken))
 		return false;
 
 	if (response->kind == IMAP_RESPONSE_ENABLED)

@@ -65,6 +65,9 @@ const char *remote_capabilities(const struct remote *remote);
 /* "TLSv1.3 …" or "none". Borrowed. */
 const char *remote_tls_name(const struct remote *remote);
 
+/* The last ALERT (RFC 9051, 7.1), printable, for the log; or NULL. */
+const char *remote_alert(const struct remote *remote);
+
 /* Bytes and round trips so far, for progress and benches. */
 struct remote_traffic {
 	uint64_t bytes_in, bytes_out, command_count;
@@ -91,6 +94,10 @@ struct remote_mailbox {
 bool remote_list(struct remote *remote, struct arena *arena,
 	struct remote_mailbox **mailboxes_out, size_t *count_out,
 	struct error *error) MUST_CHECK;
+
+/* Mailboxes the last remote_list() left out because their names are in no
+   encoding that can be read. */
+size_t remote_skipped_count(const struct remote *remote);
 
 /* STATUS of one mailbox, for a quick look. */
 bool remote_status(struct remote *remote, const char *wire_name,
