@@ -10,8 +10,8 @@
 #include "base/compiler.h"
 #include "base/error.h"
 
-#define IPC_LINE_MAX   (1024 * 1024)      /* octets of one message */
-#define IPC_QUEUE_MAX  (64 * 1024 * 1024) /* octets waiting to be written */
+#define IPC_LINE_MAX  (1024 * 1024)      /* octets of one message */
+#define IPC_QUEUE_MAX (64 * 1024 * 1024) /* octets waiting to be written */
 
 struct ipc;
 
@@ -35,8 +35,8 @@ bool ipc_flush(struct ipc *ipc);
 bool ipc_wants_write(const struct ipc *ipc);
 
 /* Reads what is there, and gives one message. Call until IPC_NONE. */
-enum ipc_result ipc_receive(struct ipc *ipc, json_t **message_out,
-	struct error *error) MUST_CHECK;
+enum ipc_result ipc_receive(
+	struct ipc *ipc, json_t **message_out, struct error *error) MUST_CHECK;
 
 /* Text member, or NULL when absent or no text. Borrowed. */
 const char *ipc_text(const json_t *message, const char *key);
