@@ -83,6 +83,9 @@ static bool handle_feed(
 	progress->fed += (uint64_t)got;
 	progress->end =
 		flight->remote->sent_total + queued_size + (uint64_t)got;
+	/* The next literal is announced by an event of its own. */
+	if (progress->fed == append->size)
+		flight->remote->feeding_id = 0;
 	(void)imap_session_append_data(session, uploading->piece, (size_t)got);
 	return true;
 }
