@@ -247,7 +247,9 @@ static void see_known(
 		put_seen(account, sighting, pair, "flags");
 }
 
-/* The inode is known from elsewhere: moved, when the old name is gone. */
+/* The inode is known from elsewhere: moved, when the old name is gone. File
+   systems give the inode of a removed file to the next one at once, so the
+   bytes decide wherever they are known. */
 static bool see_moved(
 	struct account *account, struct sighting *sighting, struct pair *pair)
 {
@@ -261,6 +263,8 @@ static bool see_moved(
 	if (pair->local.presence == PRESENCE_PRESENT &&
 		maildir_stat(account->maildir, &old, &file, &error) !=
 			MAILDIR_MISSING)
+		return false;
+	if (pair->content.has_hash && !same_bytes(account, sighting, pair))
 		return false;
 	put_seen(account, sighting, pair, "moved");
 	return true;
