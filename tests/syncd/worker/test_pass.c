@@ -556,5 +556,6 @@ int main(void)
 		cmocka_unit_test(test_random_changes_converge),
 	};
 
+	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

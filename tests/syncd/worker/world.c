@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -23,18 +22,16 @@
 #include "syncd/worker/local.h"
 #include "syncd/worker/pass.h"
 
-/* ---- The clock: real time, and a little more at every look ---- */
+/* ---- The clock: every look at it takes a little time ---- */
 
-static uint64_t skew_ms;
+static uint64_t virtual_ms;
+static uint64_t random_state;
+static unsigned name_number;
 
 uint64_t clock_now_ms(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	skew_ms += 25;
-	return (uint64_t)time.tv_sec * 1000 +
-		(uint64_t)time.tv_nsec / 1000000 + skew_ms;
+	virtual_ms += 100;
+	return virtual_ms;
 }
 
 uint64_t clock_suspended_ms(void)
@@ -49,12 +46,12 @@ int64_t clock_wall_seconds(void)
 
 void random_bytes(void *data, size_t size)
 {
-	static uint64_t state = 1;
 	uint8_t *bytes = data;
 
 	for (size_t i = 0; i < size; i++) {
-		state = state * UINT64_C(6364136223846793005) + 1442695040888;
-		bytes[i] = (uint8_t)(state >> 56);
+		random_state = random_state * UINT64_C(6364136223846793005) +
+			1442695040888;
+		bytes[i] = (uint8_t)(random_state >> 56);
 	}
 }
 
@@ -95,6 +92,9 @@ void world_init(struct world *world, const char *options, uint32_t seed)
 {
 	memset(world, 0, sizeof(*world));
 	world->random = seed * 2654435761u + 1;
+	virtual_ms = 1000000;
+	random_state = seed;
+	name_number = 0;
 	(void)snprintf(world->root, sizeof(world->root), "%s",
 		"/tmp/mailtwin-world-XXXXXX");
 	assert_non_null(mkdtemp(world->root));
@@ -265,6 +265,31 @@ static void show(const char *side, const struct items *items)
 		print_message("  %.70s\n", items->items[i].text);
 }
 
+/* What the state knows about what is not equal. */
+static void show_unsettled(struct world *world)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	while (state_next_unsettled(
+		world->account->state, &cursor, &arena, &pair))
+		print_message("unsettled %u: synced %d in %u, here %u in %u "
+			      "%s, there %u in %u UID %u, hold %u %s retry %d, "
+			      "size %u\n",
+			(unsigned)pair.mid, pair.synced.is_set,
+			pair.synced.folder_id, pair.local.presence,
+			pair.local.folder_id,
+			pair.local.name == NULL ? "-" : pair.local.name,
+			pair.remote.presence, pair.remote.folder_id,
+			pair.remote.uid, pair.hold,
+			pair.reason == NULL ? "" : pair.reason,
+			(int)(pair.retry_at - account_now()),
+			(unsigned)pair.content.size);
+	arena_finish(&arena);
+}
+
 void world_check_equal(struct world *world, size_t count)
 {
 	struct items here = { 0 }, there = { 0 };
@@ -292,6 +317,7 @@ void world_check_equal(struct world *world, size_t count)
 	if (!is_equal) {
 		show("here", &here);
 		show("there", &there);
+		show_unsettled(world);
 	}
 	items_free(&here);
 	items_free(&there);
@@ -312,10 +338,9 @@ void world_check_quiet(struct world *world)
 
 void local_deliver(struct world *world, const char *folder, const char *body)
 {
-	static unsigned number;
 	char *directory = folder_directory(world, folder);
-	char *tmp = alloc_format("%s/tmp/t%u", directory, ++number);
-	char *new = alloc_format("%s/new/1600000000.M%uP1.reader", directory, number);
+	char *tmp = alloc_format("%s/tmp/t%u", directory, ++name_number);
+	char *new = alloc_format("%s/new/1600000000.M%uP1.reader", directory, name_number);
 	FILE *file = fopen(tmp, "w");
 
 	assert_non_null(file);
@@ -424,7 +449,6 @@ void local_set_letters(struct world *world, const char *folder, size_t index,
 void local_move(struct world *world, const char *from, size_t index,
 	const char *to, bool has_new_name)
 {
-	static unsigned number;
 	char *file = local_file(world, from, index);
 	char *old, *new;
 
@@ -432,7 +456,7 @@ void local_move(struct world *world, const char *from, size_t index,
 		return;
 	old = alloc_format("%s/%s", from, file);
 	new = has_new_name ?
-		alloc_format("%s/cur/1600000001.N%u.reader%s", to, ++number,
+		alloc_format("%s/cur/1600000001.N%u.reader%s", to, ++name_number,
 			strchr(file, ':') == NULL ? ":2," : strchr(file, ':')) :
 		alloc_format("%s/%s", to, file);
 	rename_in(world, old, new);
@@ -491,13 +515,12 @@ bool local_has_folder(struct world *world, const char *folder)
 
 char *world_message(struct world *world)
 {
-	static unsigned number;
 
-	number++;
+	name_number++;
 	return alloc_format("From: a@example.org\r\n"
 			    "Message-ID: <%u.%u@example.org>\r\n"
 			    "Subject: number %u\r\n\r\n"
 			    "Body %u of %u\r\n",
-		number, world->random, number, number,
+		name_number, world->random, name_number, name_number,
 		world_random(world, 1000000));
 }
