@@ -493,7 +493,7 @@ bool remote_flight_run(struct remote_flight *flight, struct error *error)
 {
 	struct remote *remote = flight->remote;
 	struct error failure = { 0 };
-	bool is_done = false;
+	bool is_done = false, has_moved;
 
 	assert(remote->flight == NULL);
 	if (remote->is_dead) {
@@ -501,7 +501,9 @@ bool remote_flight_run(struct remote_flight *flight, struct error *error)
 	} else {
 		remote->flight = flight;
 		remote->is_busy = true;
-		is_done = run(flight, &failure);
+		/* The last answer may have made us say more: IDLE again. */
+		is_done = run(flight, &failure) &&
+			flush(remote, &has_moved, &failure);
 		remote->is_busy = false;
 		remote->flight = NULL;
 	}

@@ -187,6 +187,41 @@ static bool lacks_modseqs(const struct observation *observation)
 		observation->rows.has_zero_modseq;
 }
 
+static bool is_fresh_told(
+	const struct observation *observation, const struct remote_call *fresh)
+{
+	return remote_is_ok(fresh) || has_nothing_new(observation);
+}
+
+static bool needs_plain(const struct observation *observation,
+	const struct remote_call *known, const struct remote_call *fresh)
+{
+	bool tells_changes = observation->rung == RUNG_QRESYNC ||
+		observation->rung == RUNG_CONDSTORE;
+
+	if (tells_changes &&
+		(lacks_modseqs(observation) ||
+			(known != NULL && !remote_is_ok(known))))
+		return true;
+	/* MODSEQ may have been what it refused. */
+	return observation->rung != RUNG_PLAIN &&
+		observation->remote->abilities.has_condstore &&
+		!is_fresh_told(observation, fresh);
+}
+
+static bool check_told(const struct observation *observation,
+	const struct remote_call *known, const struct remote_call *fresh,
+	struct error *error)
+{
+	struct remote *remote = observation->remote;
+
+	if (known != NULL && remote->exists > 0 &&
+		!remote_check(remote, known, "list messages", error))
+		return false;
+	return is_fresh_told(observation, fresh) ||
+		remote_check(remote, fresh, "list messages", error);
+}
+
 /* Sets `*is_plain_out` when the mailbox must be listed without MODSEQs. */
 static bool fly(struct observation *observation, bool *is_plain_out,
 	struct error *error)
@@ -205,22 +240,11 @@ static bool fly(struct observation *observation, bool *is_plain_out,
 		remote_check(remote, observation->selecting,
 			"select the mailbox", error);
 	if (is_done) {
-		bool is_known_told = known == NULL || remote_is_ok(known);
-		bool is_fresh_told =
-			remote_is_ok(fresh) || has_nothing_new(observation);
-
 		observation->has_broken |= flight.has_broken;
-		*is_plain_out = observation->rung != RUNG_PLAIN &&
-			(!is_known_told || !is_fresh_told ||
-				lacks_modseqs(observation));
-		if (!*is_plain_out)
-			is_done = (is_known_told ||
-					  remote_check(remote, known,
-						  "list messages", error)) &&
-				(is_fresh_told ||
-					remote_check(remote, fresh,
-						"list messages", error)) &&
-				fetch_rest(observation, &flight, items, error);
+		*is_plain_out = needs_plain(observation, known, fresh);
+		is_done = *is_plain_out ||
+			(check_told(observation, known, fresh, error) &&
+				fetch_rest(observation, &flight, items, error));
 	}
 	remote_flight_finish(&flight);
 	return is_done;
@@ -242,11 +266,8 @@ static bool fly_plain(struct observation *observation, struct error *error)
 	fresh = add_fetch(&flight, observation->low, REMOTE_UID_MAX, items);
 	is_done = remote_flight_run(&flight, error);
 	observation->has_broken |= flight.has_broken;
-	if (is_done && known != NULL && remote->exists > 0)
-		is_done = remote_check(remote, known, "list messages", error);
-	if (is_done && !has_nothing_new(observation))
-		is_done = remote_check(remote, fresh, "list messages", error);
-	is_done = is_done && fetch_rest(observation, &flight, items, error);
+	is_done = is_done && check_told(observation, known, fresh, error) &&
+		fetch_rest(observation, &flight, items, error);
 	remote_flight_finish(&flight);
 	return is_done;
 }
