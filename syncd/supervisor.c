@@ -15,7 +15,8 @@
 
 #define HOUSEKEEPING_MS 10000
 /* A worker that lived so long did not die of its start. */
-#define STEADY_MS (60 * 1000)
+#define STEADY_MS    (60 * 1000)
+#define TEMPORARY_MS 1000
 
 struct supervisor {
 	struct supervisor_setup setup;
@@ -138,11 +139,16 @@ static void restart_later(struct member *member, int code)
 {
 	uint32_t random;
 	uint64_t delay;
+	bool is_brief;
 
 	random_bytes(&random, sizeof(random));
 	if (clock_now_ms() - member->started_ms >= STEADY_MS)
 		backoff_reset(&member->backoff);
+	/* Another mailtwin at the same account is mostly through soon. */
+	is_brief = code == CODE_TEMPORARY && member->backoff.failure_count == 0;
 	delay = backoff_next_ms(&member->backoff, random);
+	if (is_brief)
+		delay = TEMPORARY_MS;
 	member->state = MEMBER_WAITING;
 	log_write(LOG_WARNING,
 		"%s: the worker ended with %d and is started again in %d s",
