@@ -460,11 +460,12 @@ static bool wait(struct remote_flight *flight, uint64_t quiet_since_ms,
 static bool run(struct remote_flight *flight, struct error *error)
 {
 	struct remote *remote = flight->remote;
-	uint64_t now_ms = clock_now_ms();
-	uint64_t moved_at_ms = now_ms, pumped_at_ms = now_ms;
+	uint64_t pumped_at_ms = clock_now_ms();
+	uint64_t quiet_since_ms = 0; /* 0 = not quiet */
 
 	for (;;) {
 		bool has_moved = false;
+		uint64_t now_ms;
 
 		if (!handle_events(remote, error))
 			return false;
@@ -474,14 +475,16 @@ static bool run(struct remote_flight *flight, struct error *error)
 			return error_set(error, ERROR_STOPPED, "asked to stop");
 		if (!move(remote, &has_moved, error))
 			return false;
-		if (!has_moved && !wait(flight, moved_at_ms, error))
-			return false;
 		now_ms = clock_now_ms();
 		if (!has_moved) {
-			pumped_at_ms = now_ms;
+			if (quiet_since_ms == 0)
+				quiet_since_ms = now_ms;
+			if (!wait(flight, quiet_since_ms, error))
+				return false;
+			pumped_at_ms = clock_now_ms();
 			continue;
 		}
-		moved_at_ms = now_ms;
+		quiet_since_ms = 0;
 		if (now_ms - pumped_at_ms >= PUMP_EVERY_MS) {
 			(void)loop_run_once(remote->loop, 0);
 			pumped_at_ms = now_ms;

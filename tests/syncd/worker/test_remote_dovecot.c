@@ -236,115 +236,152 @@ static void mailboxes_come_and_go(enum rung rung)
 	fixture_finish(&fixture);
 }
 
-static void changes_are_seen(enum rung rung)
-{
+/* One mailbox that one device changes and the other one observes. */
+struct scene {
+	enum rung rung;
 	struct fixture fixture;
 	struct remote *remote, *other;
-	struct remote_known known = { .wire_name = "Work" };
+	struct remote_known known;
 	struct remote_view view;
-	struct remote_receipt receipt;
-	struct flags seen = { .system = FLAG_SEEN };
-	struct flags word = { 0 };
-	struct uid_set some = { 0 }, modified = { 0 };
-	struct remote_store store = { .uids = &some, .add = &seen };
-	const char *wire_name;
-	struct error error = { 0 };
+	struct error error;
 	uint32_t uids[3];
+};
 
-	open_fixture(&fixture, rung);
-	remote = fixture_open(&fixture);
-	other = fixture_open(&fixture);
-	expect(remote_create(
-		       remote, "Work", &fixture.arena, &wire_name, &error),
-		&error);
+/* Looks again; what was seen is known from then on. */
+static void look(struct scene *scene)
+{
+	remote_view_finish(&scene->view);
+	expect(remote_observe(scene->remote, &scene->known,
+		       &scene->fixture.arena, &scene->view, &scene->error),
+		&scene->error);
+	assert_false(scene->view.is_doubtful || scene->view.is_new_epoch);
+	scene->known = after(&scene->view, "Work");
+}
 
-	/* Empty. */
-	expect(remote_observe(remote, &known, &fixture.arena, &view, &error),
-		&error);
-	assert_int_equal(view.message_count, 0);
-	assert_false(view.is_new_epoch || view.is_doubtful);
-	assert_true(view.allows_new_keywords);
-	assert_int_equal(view.permanent_flags.system, FLAG_ALL_SYSTEM);
-	known = after(&view, "Work");
-	remote_view_finish(&view);
+static void see_an_empty_mailbox(struct scene *scene)
+{
+	look(scene);
+	assert_int_equal(scene->view.message_count, 0);
+	assert_true(scene->view.allows_new_keywords);
+	assert_int_equal(scene->view.permanent_flags.system, FLAG_ALL_SYSTEM);
+}
 
-	/* Three arrive. */
+static void see_three_arrive(struct scene *scene)
+{
+	uint32_t *uids = scene->uids;
+
 	for (size_t i = 0; i < 3; i++)
-		uids[i] = append(other, "Work", MAILS[i], 0);
-	expect(remote_observe(remote, &known, &fixture.arena, &view, &error),
-		&error);
-	assert_int_equal(view.message_row_count, 3);
-	assert_int_equal(view.uid_next, uids[2] + 1);
-	assert_int_equal(row(&view, uids[1])->size, strlen(MAILS[1]));
-	assert_int_equal(row(&view, uids[1])->internal_date, 1171011723);
-	assert_int_equal(view.highest_modseq != 0, rung <= CONDSTORE);
-	assert_false(view.is_doubtful);
-	known = after(&view, "Work");
-	remote_view_finish(&view);
+		uids[i] = append(scene->other, "Work", MAILS[i], 0);
+	look(scene);
+	assert_int_equal(scene->view.message_row_count, 3);
+	assert_int_equal(scene->view.uid_next, uids[2] + 1);
+	assert_int_equal(row(&scene->view, uids[1])->size, strlen(MAILS[1]));
+	assert_int_equal(row(&scene->view, uids[1])->internal_date, 1171011723);
+	assert_int_equal(
+		scene->view.highest_modseq != 0, scene->rung <= CONDSTORE);
 	for (size_t i = 0; i < 3; i++)
-		check_body(remote, uids[i], MAILS[i]);
+		check_body(scene->remote, uids[i], MAILS[i]);
+}
 
-	/* One gets flags, one goes. */
-	expect(remote_select(other, "Work", known.uid_validity, &error),
-		&error);
-	flags_set_keyword(&word,
-		(unsigned)keyword_table_intern(&fixture.keywords, "cat"));
-	uid_set_add(&some, uids[0]);
-	expect(remote_store(other, &store, &modified, &error), &error);
-	store.add = &word;
-	expect(remote_store(other, &store, &modified, &error), &error);
-	uid_set_clear(&some);
-	uid_set_add(&some, uids[1]);
-	store.add = &(struct flags){ .system = FLAG_DELETED };
-	expect(remote_store(other, &store, &modified, &error), &error);
-	expect(remote_expunge(other, &some, &error), &error);
-	expect(remote_observe(remote, &known, &fixture.arena, &view, &error),
-		&error);
-	assert_int_equal(view.message_count, 2);
-	assert_non_null(row(&view, uids[0]));
-	assert_int_equal(row(&view, uids[0])->flags.system, FLAG_SEEN);
-	assert_true(flags_has_keyword(&row(&view, uids[0])->flags,
-		(unsigned)keyword_table_find(&fixture.keywords, "cat")));
-	assert_false(is_gone(&view, uids[0]));
-	assert_true(is_gone(&view, uids[1]));
-	assert_false(is_gone(&view, uids[2]));
-	known = after(&view, "Work");
-	remote_view_finish(&view);
+static void add_flags(struct scene *scene, uint32_t uid, struct flags flags)
+{
+	struct uid_set uids = { 0 }, modified = { 0 };
+	struct remote_store store = { .uids = &uids, .add = &flags };
 
-	/* Nothing happens. */
-	expect(remote_observe(remote, &known, &fixture.arena, &view, &error),
-		&error);
-	assert_int_equal(view.message_row_count, rung <= CONDSTORE ? 0 : 2);
-	assert_int_equal(view.highest_modseq, known.highest_modseq);
-	remote_view_finish(&view);
+	uid_set_add(&uids, uid);
+	expect(remote_store(scene->other, &store, &modified, &scene->error),
+		&scene->error);
+	assert_true(uid_set_is_empty(&modified));
+	uid_set_finish(&uids);
+	uid_set_finish(&modified);
+}
 
-	/* A copy and a move, with their new UIDs. */
-	uid_set_clear(&some);
-	uid_set_add(&some, uids[0]);
-	uid_set_add(&some, uids[2]);
-	expect(remote_copy(remote, &some, "Trash", &fixture.arena, &receipt,
-		       &error),
-		&error);
+static void see_flags_and_a_removal(struct scene *scene)
+{
+	uint32_t *uids = scene->uids;
+	unsigned cat =
+		(unsigned)keyword_table_intern(&scene->fixture.keywords, "cat");
+	struct flags both = { .system = FLAG_SEEN };
+	struct flags deleted = { .system = FLAG_DELETED };
+	struct uid_set gone = { 0 };
+
+	expect(remote_select(scene->other, "Work", scene->known.uid_validity,
+		       &scene->error),
+		&scene->error);
+	flags_set_keyword(&both, cat);
+	add_flags(scene, uids[0], both);
+	add_flags(scene, uids[1], deleted);
+	uid_set_add(&gone, uids[1]);
+	expect(remote_expunge(scene->other, &gone, &scene->error),
+		&scene->error);
+	uid_set_finish(&gone);
+	look(scene);
+	assert_int_equal(scene->view.message_count, 2);
+	assert_non_null(row(&scene->view, uids[0]));
+	assert_true(flags_equal(&row(&scene->view, uids[0])->flags, &both));
+	assert_false(is_gone(&scene->view, uids[0]));
+	assert_true(is_gone(&scene->view, uids[1]));
+	assert_false(is_gone(&scene->view, uids[2]));
+}
+
+static void see_nothing(struct scene *scene)
+{
+	uint64_t modseq = scene->known.highest_modseq;
+
+	look(scene);
+	assert_int_equal(scene->view.message_row_count,
+		scene->rung <= CONDSTORE ? 0 : 2);
+	assert_int_equal(scene->view.highest_modseq, modseq);
+}
+
+static void see_all_leave(struct scene *scene)
+{
+	uint32_t *uids = scene->uids;
+	struct remote_receipt receipt;
+	struct uid_set both = { 0 };
+
+	uid_set_add(&both, uids[0]);
+	uid_set_add(&both, uids[2]);
+	expect(remote_copy(scene->remote, &both, "Trash", &scene->fixture.arena,
+		       &receipt, &scene->error),
+		&scene->error);
 	assert_true(receipt.has_uids);
 	assert_int_equal(receipt.pair_count, 2);
 	assert_int_equal(receipt.pairs[1].from, uids[2]);
-	expect(remote_move(remote, &some, "Trash", &fixture.arena, &receipt,
-		       &error),
-		&error);
+	expect(remote_move(scene->remote, &both, "Trash", &scene->fixture.arena,
+		       &receipt, &scene->error),
+		&scene->error);
 	assert_int_equal(receipt.pair_count, 2);
 	assert_true(receipt.pairs[0].to < receipt.pairs[1].to);
-	expect(remote_observe(remote, &known, &fixture.arena, &view, &error),
-		&error);
-	assert_int_equal(view.message_count, 0);
-	assert_true(is_gone(&view, uids[0]) && is_gone(&view, uids[2]));
-	remote_view_finish(&view);
-	expect(remote_delete_empty(remote, "Work", &error), &error);
+	uid_set_finish(&both);
+	look(scene);
+	assert_int_equal(scene->view.message_count, 0);
+	assert_true(is_gone(&scene->view, uids[0]));
+	assert_true(is_gone(&scene->view, uids[2]));
+	expect(remote_delete_empty(scene->remote, "Work", &scene->error),
+		&scene->error);
+}
 
-	uid_set_finish(&some);
-	uid_set_finish(&modified);
-	remote_close(other);
-	remote_close(remote);
-	fixture_finish(&fixture);
+static void changes_are_seen(enum rung rung)
+{
+	struct scene scene = { .rung = rung, .known = { .wire_name = "Work" } };
+	const char *wire_name;
+
+	open_fixture(&scene.fixture, rung);
+	scene.remote = fixture_open(&scene.fixture);
+	scene.other = fixture_open(&scene.fixture);
+	expect(remote_create(scene.remote, "Work", &scene.fixture.arena,
+		       &wire_name, &scene.error),
+		&scene.error);
+	see_an_empty_mailbox(&scene);
+	see_three_arrive(&scene);
+	see_flags_and_a_removal(&scene);
+	see_nothing(&scene);
+	see_all_leave(&scene);
+	remote_view_finish(&scene.view);
+	remote_close(scene.other);
+	remote_close(scene.remote);
+	fixture_finish(&scene.fixture);
 }
 
 #define ON_EVERY_RUNG(scene)                                                   \
