@@ -155,34 +155,51 @@ static bool find_copy(struct account *account, const struct intent *intent,
 	return is_done;
 }
 
+/* A UID that stands for nothing any more but its removal. */
+static void put_leftover(
+	struct stage *stage, struct pair *leftover, uint32_t folder_id)
+{
+	leftover->local.presence = PRESENCE_ABSENT;
+	leftover->local.name = NULL;
+	leftover->local.inode = 0;
+	leftover->local.folder_id = folder_id;
+	leftover->synced.is_set = true;
+	leftover->synced.folder_id = folder_id;
+	leftover->synced.flags = leftover->remote.flags;
+	stage_put(stage, leftover, "copied, to be removed");
+}
+
 /* The copy becomes the message; what is left at the source stands for itself
-   until it is removed. */
+   until it is removed. If somebody moved the source meanwhile, the message is
+   where it was moved to, and the copy is one too many. */
 static void take_copy(
 	struct stage *stage, const struct intent *intent, uint32_t uid)
 {
 	struct account *account = stage->account;
 	struct pair pair, copy, leftover;
+	bool is_at_source, is_elsewhere;
 
 	if (!state_pair_get(
 		    account->state, intent->mid, &stage->arena, &pair) ||
 		!state_pair_by_uid(account->state, intent->to_folder_id, uid,
 			&stage->arena, &copy))
 		return;
+	is_at_source = pair.remote.presence == PRESENCE_PRESENT &&
+		pair.remote.folder_id == intent->folder_id &&
+		pair.remote.uid == intent->uid;
+	is_elsewhere =
+		pair.remote.presence == PRESENCE_PRESENT && !is_at_source;
+	if (is_elsewhere) {
+		put_leftover(stage, &copy, intent->to_folder_id);
+		return;
+	}
 	leftover = pair;
 	leftover.mid = state_pair_new_mid(account->state);
-	leftover.local.presence = PRESENCE_ABSENT;
-	leftover.local.name = NULL;
-	leftover.local.inode = 0;
-	leftover.local.folder_id = intent->folder_id;
-	leftover.synced.is_set = true;
-	leftover.synced.folder_id = intent->folder_id;
-	leftover.synced.flags = leftover.remote.flags;
 	pair.remote = copy.remote;
 	stage_drop(stage, &copy, "a copy of ours");
 	stage_put(stage, &pair, "copy found");
-	if (leftover.remote.presence == PRESENCE_PRESENT &&
-		leftover.remote.folder_id == intent->folder_id)
-		stage_put(stage, &leftover, "copied, to be removed");
+	if (is_at_source)
+		put_leftover(stage, &leftover, intent->folder_id);
 }
 
 static bool resolve_copy(

@@ -1,5 +1,6 @@
 #include "tests/syncd/worker/fake_server.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -163,8 +164,24 @@ void fake_renumber(struct fake_mailbox *mailbox)
 
 /* ---- The connection ---- */
 
+static void trace(const char *what, const char *name, const char *to,
+	const struct uid_set *uids)
+{
+	struct buf text = { 0 };
+	size_t index = 0;
+
+	if (getenv("WORLD_LOG") == NULL)
+		return;
+	if (uids != NULL && uid_set_write(uids, &index, 200, &text))
+		printf("%s %s %s -> %s\n", what, name, buf_text(&text), to);
+	else
+		printf("%s %s\n", what, name);
+	buf_finish(&text);
+}
+
 static bool die(struct remote *remote, struct error *error)
 {
+	trace("CUT", "", "", NULL);
 	remote->is_dead = true;
 	error_set(&remote->death, ERROR_DISCONNECTED, "cut off by the test");
 	return error_set(error, ERROR_DISCONNECTED, "cut off by the test");
@@ -396,6 +413,7 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 
 	if (!begin(remote, error))
 		return false;
+	trace("OBSERVE", known->wire_name, "", NULL);
 	mailbox = fake_mailbox(known->wire_name);
 	if (mailbox == NULL)
 		return error_set(error, ERROR_REFUSED, "no such mailbox");
@@ -527,6 +545,7 @@ bool remote_store(struct remote *remote, const struct remote_store *store,
 	if (!begin(remote, error))
 		return false;
 	server.change_count++;
+	trace("STORE", remote->selected, "", store->uids);
 	for (size_t i = 0; mailbox != NULL && i < mailbox->count; i++) {
 		struct fake_message *message = &mailbox->messages[i];
 
@@ -553,6 +572,7 @@ static bool transfer(struct remote *remote, const struct uid_set *uids,
 	if (!begin(remote, error))
 		return false;
 	server.change_count++;
+	trace(is_move ? "MOVE" : "COPY", remote->selected, to_name, uids);
 	if (from == NULL || to == NULL)
 		return error_set(error, ERROR_REFUSED, "[TRYCREATE] no");
 	receipt.uid_validity = to->uid_validity;
@@ -601,6 +621,7 @@ bool remote_expunge(struct remote *remote, const struct uid_set *uids,
 	if (!begin(remote, error))
 		return false;
 	server.change_count++;
+	trace("EXPUNGE", remote->selected, "", uids);
 	for (uint32_t uid = uid_set_next(uids, 1);
 		mailbox != NULL && uid != 0;
 		uid = uid_set_next(uids, uid + 1)) {

@@ -124,6 +124,25 @@ void world_finish(struct world *world)
 	(void)nftw(world->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Every change of the state, for the seed that failed. */
+static void print_journal(struct world *world)
+{
+	struct state_cursor cursor = { 0 };
+	struct journal_entry entry;
+	struct arena arena;
+
+	arena_init(&arena);
+	while (state_next_journal(
+		world->account->state, &cursor, &arena, &entry))
+		print_message("%u %s %s mid %u in %u %s: %s\n",
+			(unsigned)entry.sequence,
+			entry.side == JOURNAL_LOCAL ? "here" : "there",
+			entry.change, (unsigned)entry.mid, entry.folder_id,
+			entry.detail == NULL ? "" : entry.detail,
+			entry.outcome == NULL ? "pending" : entry.outcome);
+	arena_finish(&arena);
+}
+
 static void print_log(void *data, int level, const char *text)
 {
 	(void)data;
@@ -321,6 +340,8 @@ void world_check_equal(struct world *world, size_t count)
 	}
 	items_free(&here);
 	items_free(&there);
+	if (!is_equal && getenv("WORLD_LOG") != NULL)
+		print_journal(world);
 	assert_true(is_equal);
 }
 
