@@ -104,17 +104,22 @@ static json_int_t call_add(
 
 static void client_free(struct client *client)
 {
+	drop_calls_of(client);
+	loop_timer_free(client->control->loop, client->timer);
+	loop_remove(client->control->loop, client->source);
+	ipc_free(client->ipc);
+	free(client);
+}
+
+static void client_leave(struct client *client)
+{
 	struct client **link = &client->control->clients;
 
 	while (*link != client)
 		link = &(*link)->next;
 	*link = client->next;
 	client->control->client_count--;
-	drop_calls_of(client);
-	loop_timer_free(client->control->loop, client->timer);
-	loop_remove(client->control->loop, client->source);
-	ipc_free(client->ipc);
-	free(client);
+	client_free(client);
 }
 
 static void client_send(struct client *client, json_t *message)
@@ -283,16 +288,16 @@ static bool client_receive(struct client *client)
 static void client_ready(void *data, unsigned events)
 {
 	struct client *client = data;
-	bool is_written = ipc_flush(client->ipc);
 
 	(void)events;
+	(void)ipc_flush(client->ipc);
 	if (!client_receive(client)) {
-		client_free(client);
+		client_leave(client);
 		return;
 	}
-	is_written = !ipc_wants_write(client->ipc);
 	loop_modify(client->control->loop, client->source,
-		is_written ? LOOP_READ : LOOP_READ | LOOP_WRITE);
+		ipc_wants_write(client->ipc) ? LOOP_READ | LOOP_WRITE
+					     : LOOP_READ);
 }
 
 static bool is_trusted(int fd)
@@ -476,8 +481,12 @@ void control_free(struct control *control)
 {
 	if (control == NULL)
 		return;
-	while (control->clients != NULL)
-		client_free(control->clients);
+	while (control->clients != NULL) {
+		struct client *client = control->clients;
+
+		control->clients = client->next;
+		client_free(client);
+	}
 	loop_remove(control->loop, control->source);
 	close(control->fd);
 	free(control);

@@ -27,8 +27,8 @@ void progress_take(struct progress *progress, const char *account,
 void progress_end(struct progress *progress, const char *account);
 
 /* Removes the lines until the next message, so that other text can be
-   written. A `struct progress`, as log_set_hook() wants it. */
-void progress_hide(void *progress);
+   written. `data` is a struct progress, as log_set_hook() wants it. */
+void progress_hide(void *data);
 
 /* ---- The words, for tests and for other places ---- */
 

@@ -145,7 +145,8 @@ int fake_worker_main(const char *name)
 	if (strcmp(name, "killed") == 0)
 		(void)raise(SIGKILL);
 	if (strcmp(name, "garbage") == 0)
-		(void)write(PROCESS_SOCKET_FD, "no message\n", 11);
+		if (write(PROCESS_SOCKET_FD, "no message\n", 11) != 11)
+			_exit(1);
 	if (strcmp(name, "secret") == 0 || strcmp(name, "refused") == 0)
 		ask_secret();
 	if (strcmp(name, "refused") == 0)
