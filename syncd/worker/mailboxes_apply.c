@@ -1,0 +1,523 @@
+#include "syncd/worker/mailboxes_internal.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "store/folder_path.h"
+#include "syncd/worker/local.h"
+#include "syncd/worker/mailboxes.h"
+#include "syncd/worker/observe.h"
+
+static void journal(struct account *account, enum journal_side side,
+	const char *change, uint32_t folder_id, const char *detail)
+{
+	(void)state_journal_append(account->state,
+		&(struct journal_entry){
+			.time = account_now(),
+			.side = side,
+			.change = change,
+			.folder_id = folder_id,
+			.detail = detail,
+			.outcome = "done",
+		});
+}
+
+static const struct remote_mailbox *find_mailbox(
+	const struct mailboxes_round *round, const char *path)
+{
+	for (size_t i = 0; i < round->mailbox_count; i++)
+		if (round->mailbox_paths[i] != NULL &&
+			strcmp(round->mailbox_paths[i], path) == 0)
+			return &round->mailboxes[i];
+	return NULL;
+}
+
+static struct account_folder *folder_for(
+	struct mailboxes_round *round, const struct folder_operation *operation)
+{
+	struct account_folder *folder = NULL;
+
+	if (operation->folder_id != 0)
+		folder = account_folder(round->account, operation->folder_id);
+	if (folder == NULL)
+		folder =
+			account_folder_by_path(round->account, operation->path);
+	if (folder == NULL)
+		folder = account_folder_add(round->account, operation->path);
+	return folder;
+}
+
+static void set_remote(struct mailboxes_round *round,
+	struct account_folder *folder, const struct remote_mailbox *mailbox)
+{
+	folder->record.has_remote = true;
+	folder->needs_observe = true;
+	if (folder->record.state == FOLDER_EMPTYING_LOCAL)
+		folder->record.state = FOLDER_NORMAL;
+	if (mailbox != NULL)
+		mailboxes_note_status(folder, mailbox);
+	(void)round;
+}
+
+static void set_local(
+	struct mailboxes_round *round, struct account_folder *folder)
+{
+	folder->record.has_local = true;
+	folder->is_on_disk = true;
+	folder->needs_scan = true;
+	if (folder->record.state == FOLDER_EMPTYING_REMOTE)
+		folder->record.state = FOLDER_NORMAL;
+	for (size_t i = 0; i < round->local_count; i++) {
+		if (strcmp(round->local[i].path, folder->record.path) != 0)
+			continue;
+		/* Another directory than the one scanned was restored or
+		   copied: the scan must see that. */
+		if (folder->record.scan_count > 0)
+			continue;
+		folder->record.device = round->local[i].device;
+		folder->record.inode = round->local[i].inode;
+	}
+}
+
+static void note_new_directory(
+	struct account *account, struct account_folder *folder)
+{
+	struct maildir_folder_stat stat;
+	struct error error = { 0 };
+
+	if (maildir_folder_stat(account->maildir, folder->record.path, &stat,
+		    &error) != MAILDIR_DONE)
+		return;
+	folder->record.device = stat.device;
+	folder->record.inode = stat.inode;
+	local_watch_folder(account, folder);
+}
+
+static bool create_local(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account *account = round->account;
+	struct account_folder *folder = folder_for(round, operation);
+	const struct remote_mailbox *mailbox =
+		find_mailbox(round, operation->path);
+
+	switch (maildir_create_folder(
+		account->maildir, operation->path, error)) {
+	case MAILDIR_DONE:
+	case MAILDIR_EXISTS:
+		break;
+	case MAILDIR_MISSING:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		return false;
+	}
+	set_local(round, folder);
+	note_new_directory(account, folder);
+	if (mailbox != NULL)
+		set_remote(round, folder, mailbox);
+	if (!state_begin(account->state, error))
+		return false;
+	journal(account, JOURNAL_REMOTE, "folder-made",
+		folder->record.folder_id, operation->path);
+	account_folder_put(account, folder);
+	round->has_changed = true;
+	return state_commit(account->state, error);
+}
+
+static char remote_delimiter(const struct mailboxes_round *round)
+{
+	return round->delimiter == 0 ? '/' : round->delimiter;
+}
+
+static bool create_remote(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account *account = round->account;
+	struct account_folder *folder;
+	struct buf name = { 0 };
+	const char *wire_name;
+	bool is_done;
+
+	is_done = folder_path_to_mailbox(operation->path,
+			  remote_delimiter(round), &name, error) &&
+		remote_create(account->remote, buf_text(&name), &round->arena,
+			&wire_name, error);
+	buf_finish(&name);
+	if (!is_done)
+		return false;
+	folder = folder_for(round, operation);
+	folder->record.mailbox = account_folder_text(folder, wire_name);
+	folder->record.delimiter = remote_delimiter(round);
+	/* A new mailbox has nothing of the old one's numbering. */
+	folder->record.uid_validity = 0;
+	folder->record.highest_modseq = 0;
+	folder->record.mailbox_id = NULL;
+	uid_set_clear(&folder->record.frontier);
+	set_remote(round, folder, NULL);
+	set_local(round, folder);
+	if (!state_begin(account->state, error))
+		return false;
+	journal(account, JOURNAL_LOCAL, "folder-made", folder->record.folder_id,
+		operation->path);
+	account_folder_put(account, folder);
+	round->has_changed = true;
+	return state_commit(account->state, error);
+}
+
+static bool adopt(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account_folder *folder = folder_for(round, operation);
+
+	folder->record.mailbox_id = NULL;
+	set_local(round, folder);
+	set_remote(round, folder, find_mailbox(round, operation->path));
+	return account_folder_save(round->account, folder, error);
+}
+
+/* The folder and everything below it has a new path. */
+static void repath(
+	struct account *account, const char *path, const char *new_path)
+{
+	size_t size = strlen(path);
+
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+		const char *old = folder->record.path;
+		char *renamed;
+
+		if (strncmp(old, path, size) != 0 ||
+			(old[size] != '\0' && old[size] != '/'))
+			continue;
+		renamed = alloc_format("%s%s", new_path, old + size);
+		folder->record.path = account_folder_text(folder, renamed);
+		free(renamed);
+		local_unwatch_folder(account, folder);
+		folder->needs_scan = true;
+		state_folder_put(account->state, &folder->record);
+	}
+}
+
+static bool commit_rename(struct mailboxes_round *round, enum journal_side side,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account *account = round->account;
+
+	round->has_changed = true;
+	maildir_forget_descriptors(account->maildir);
+	if (!state_begin(account->state, error))
+		return false;
+	journal(account, side, "folder-renamed", operation->folder_id,
+		operation->new_path);
+	repath(account, operation->path, operation->new_path);
+	return state_commit(account->state, error);
+}
+
+static bool rename_local(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	switch (maildir_rename_folder(round->account->maildir, operation->path,
+		operation->new_path, error)) {
+	case MAILDIR_DONE:
+	case MAILDIR_MISSING:
+		break;
+	case MAILDIR_EXISTS:
+		return error_set(error, ERROR_REFUSED,
+			"cannot rename '%s' to '%s': it exists",
+			operation->path, operation->new_path);
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		return false;
+	}
+	return commit_rename(round, JOURNAL_REMOTE, operation, error);
+}
+
+static bool rename_remote(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account *account = round->account;
+	struct account_folder *folder =
+		account_folder(account, operation->folder_id);
+	struct buf name = { 0 };
+	const char *wire_name;
+	bool is_done;
+
+	if (folder == NULL || folder->record.mailbox == NULL)
+		return true;
+	is_done = folder_path_to_mailbox(operation->new_path,
+			  remote_delimiter(round), &name, error) &&
+		remote_unselect(account->remote, error) &&
+		remote_rename(account->remote, folder->record.mailbox,
+			buf_text(&name), &round->arena, &wire_name, error);
+	buf_finish(&name);
+	if (!is_done)
+		return false;
+	folder->record.mailbox = account_folder_text(folder, wire_name);
+	return commit_rename(round, JOURNAL_LOCAL, operation, error);
+}
+
+static bool empty_local(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account *account = round->account;
+	struct account_folder *folder =
+		account_folder(account, operation->folder_id);
+
+	if (folder == NULL || folder->record.state == FOLDER_EMPTYING_LOCAL)
+		return true;
+	if (!state_begin(account->state, error))
+		return false;
+	folder->record.has_remote = false;
+	folder->record.state = FOLDER_EMPTYING_LOCAL;
+	observe_mailbox_gone(account, folder);
+	journal(account, JOURNAL_REMOTE, "folder-gone", operation->folder_id,
+		operation->path);
+	account_folder_put(account, folder);
+	return state_commit(account->state, error);
+}
+
+static bool lose_files(struct account *account, uint32_t folder_id)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	while (state_next_by_unique(
+		account->state, folder_id, &cursor, &arena, &pair)) {
+		if (pair.local.presence == PRESENCE_PRESENT)
+			local_lose_file(account, &pair);
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return true;
+}
+
+static bool empty_remote(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account *account = round->account;
+	struct account_folder *folder =
+		account_folder(account, operation->folder_id);
+
+	if (folder == NULL || folder->record.state == FOLDER_EMPTYING_REMOTE)
+		return true;
+	if (!state_begin(account->state, error))
+		return false;
+	folder->record.has_local = false;
+	folder->record.state = FOLDER_EMPTYING_REMOTE;
+	(void)lose_files(account, operation->folder_id);
+	local_unwatch_folder(account, folder);
+	journal(account, JOURNAL_LOCAL, "folder-gone", operation->folder_id,
+		operation->path);
+	account_folder_put(account, folder);
+	return state_commit(account->state, error);
+}
+
+static bool forget(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account *account = round->account;
+	struct account_folder *folder =
+		account_folder(account, operation->folder_id);
+	bool is_empty;
+
+	if (folder == NULL)
+		return true;
+	if (!state_begin(account->state, error))
+		return false;
+	observe_mailbox_gone(account, folder);
+	(void)lose_files(account, operation->folder_id);
+	is_empty = state_folder_remote_count(
+			   account->state, operation->folder_id) == 0 &&
+		state_folder_local_count(
+			account->state, operation->folder_id) == 0;
+	folder->record.has_local = false;
+	folder->record.has_remote = false;
+	if (is_empty)
+		state_folder_delete(account->state, operation->folder_id);
+	else
+		account_folder_put(account, folder);
+	local_unwatch_folder(account, folder);
+	if (is_empty)
+		account_folder_remove(account, operation->folder_id);
+	return state_commit(account->state, error);
+}
+
+static bool hold(
+	struct mailboxes_round *round, const struct folder_operation *operation)
+{
+	account_skip(round->account, operation->path, operation->reason);
+	return true;
+}
+
+static bool carry_out(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	switch (operation->kind) {
+	case FOLDER_ADOPT:
+		return adopt(round, operation, error);
+	case FOLDER_CREATE_LOCAL:
+		return create_local(round, operation, error);
+	case FOLDER_CREATE_REMOTE:
+		return create_remote(round, operation, error);
+	case FOLDER_RENAME_LOCAL:
+		return rename_local(round, operation, error);
+	case FOLDER_RENAME_REMOTE:
+		return rename_remote(round, operation, error);
+	case FOLDER_EMPTY_LOCAL:
+		return empty_local(round, operation, error);
+	case FOLDER_EMPTY_REMOTE:
+		return empty_remote(round, operation, error);
+	case FOLDER_FORGET:
+		return forget(round, operation, error);
+	case FOLDER_RECORD_RENAME:
+		return commit_rename(round, JOURNAL_REMOTE, operation, error);
+	case FOLDER_HOLD:
+		return hold(round, operation);
+	}
+	return true;
+}
+
+static bool is_fatal(const struct error *error)
+{
+	return error->code != ERROR_REFUSED && error->code != ERROR_SYSTEM;
+}
+
+static const char *const OPERATION_WORDS[] = {
+	[FOLDER_ADOPT] = "pair folder",
+	[FOLDER_CREATE_LOCAL] = "create folder here",
+	[FOLDER_CREATE_REMOTE] = "create mailbox",
+	[FOLDER_RENAME_LOCAL] = "rename folder here",
+	[FOLDER_RENAME_REMOTE] = "rename mailbox",
+	[FOLDER_EMPTY_LOCAL] = "remove folder here",
+	[FOLDER_EMPTY_REMOTE] = "remove mailbox",
+	[FOLDER_FORGET] = "forget folder",
+	[FOLDER_RECORD_RENAME] = "record renamed folder",
+	[FOLDER_HOLD] = "hold folder",
+};
+
+bool mailboxes_carry_out(struct mailboxes_round *round,
+	const struct folders_plan *plan, struct error *error)
+{
+	struct account *account = round->account;
+
+	for (size_t i = 0; i < plan->operation_count; i++) {
+		const struct folder_operation *operation = &plan->operations[i];
+		struct error failure = { 0 };
+
+		if (account->is_dry_run && operation->kind != FOLDER_ADOPT) {
+			account_plan_line(account, "%s: %s%s%s",
+				OPERATION_WORDS[operation->kind],
+				operation->path,
+				operation->new_path == NULL ? "" : " -> ",
+				operation->new_path == NULL
+					? ""
+					: operation->new_path);
+			continue;
+		}
+		if (operation->kind != FOLDER_ADOPT)
+			account_log(account, ACCOUNT_LOG_DEBUG, "%s: %s",
+				OPERATION_WORDS[operation->kind],
+				operation->path);
+		if (carry_out(round, operation, &failure))
+			continue;
+		if (is_fatal(&failure)) {
+			*error = failure;
+			return false;
+		}
+		account_skip(round->account, operation->path, failure.message);
+	}
+	return true;
+}
+
+/* ---- The end of emptied folders ---- */
+
+static bool remove_here(struct account *account, struct account_folder *folder,
+	struct error *error)
+{
+	switch (maildir_remove_folder(
+		account->maildir, folder->record.path, error)) {
+	case MAILDIR_DONE:
+	case MAILDIR_MISSING:
+		return true;
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		return false;
+	}
+	return false;
+}
+
+static bool remove_there(struct account *account, struct account_folder *folder,
+	struct error *error)
+{
+	return remote_unselect(account->remote, error) &&
+		remote_delete_empty(
+			account->remote, folder->record.mailbox, error);
+}
+
+static bool is_emptied(struct account *account, struct account_folder *folder)
+{
+	uint32_t folder_id = folder->record.folder_id;
+
+	if (folder->record.state != FOLDER_EMPTYING_LOCAL &&
+		folder->record.state != FOLDER_EMPTYING_REMOTE)
+		return false;
+	return state_folder_remote_count(account->state, folder_id) == 0 &&
+		state_folder_local_count(account->state, folder_id) == 0;
+}
+
+static bool remove_emptied(struct account *account,
+	struct account_folder *folder, struct error *error)
+{
+	uint32_t folder_id = folder->record.folder_id;
+	bool is_local = folder->record.state == FOLDER_EMPTYING_LOCAL;
+	struct error failure = { 0 };
+
+	if (!(is_local ? remove_here(account, folder, &failure)
+		       : remove_there(account, folder, &failure))) {
+		if (!is_fatal(&failure)) {
+			account_folder_fail(account, folder, &failure);
+			return true;
+		}
+		*error = failure;
+		return false;
+	}
+	if (!state_begin(account->state, error))
+		return false;
+	state_folder_delete(account->state, folder_id);
+	local_unwatch_folder(account, folder);
+	account_folder_remove(account, folder_id);
+	account->change_count++;
+	return state_commit(account->state, error);
+}
+
+/* Deepest first, so that a parent is empty when its turn comes. */
+static struct account_folder *next_emptied(struct account *account)
+{
+	struct account_folder *deepest = NULL;
+
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+
+		if (!folder->has_failed && is_emptied(account, folder) &&
+			(deepest == NULL ||
+				strlen(folder->record.path) >
+					strlen(deepest->record.path)))
+			deepest = folder;
+	}
+	return deepest;
+}
+
+bool mailboxes_remove_emptied(struct account *account, struct error *error)
+{
+	struct account_folder *folder;
+
+	if (account->is_dry_run)
+		return true;
+	while ((folder = next_emptied(account)) != NULL)
+		if (!remove_emptied(account, folder, error))
+			return false;
+	return true;
+}
