@@ -26,7 +26,8 @@ struct process {
 	struct loop_source *pid_source;
 	uint64_t heard_ms;
 	struct error error;
-	bool *freed; /* tells the function that makes the call */
+	bool is_giving; /* an event is being told */
+	bool is_freed;  /* during it: the memory goes afterwards */
 };
 
 /* ---- Messages ---- */
@@ -37,22 +38,24 @@ static void deaf(struct process *process)
 	process->source = NULL;
 }
 
+/* False when the event freed the process. */
 static bool give(struct process *process, json_t *message)
 {
 	const char *type = ipc_text(message, "type");
-	bool was_freed = false;
 
 	process->heard_ms = clock_now_ms();
-	process->freed = &was_freed;
+	process->is_giving = true;
 	if (type != NULL)
 		process->events.message(process->events.data, type, message);
+	process->is_giving = false;
 	json_decref(message);
-	if (!was_freed)
-		process->freed = NULL;
-	return !was_freed;
+	if (!process->is_freed)
+		return true;
+	free(process);
+	return false;
 }
 
-/* False when the process was freed by an event. */
+/* Same. */
 static bool receive(struct process *process)
 {
 	json_t *message;
@@ -145,8 +148,6 @@ void process_free(struct process *process)
 {
 	if (process == NULL)
 		return;
-	if (process->freed != NULL)
-		*process->freed = true;
 	process_kill(process);
 	while (process->pid != 0 && waitpid(process->pid, NULL, 0) == -1 &&
 		errno == EINTR)
@@ -156,7 +157,10 @@ void process_free(struct process *process)
 	if (process->pid_fd != -1)
 		close(process->pid_fd);
 	ipc_free(process->ipc);
-	free(process);
+	if (process->is_giving)
+		process->is_freed = true;
+	else
+		free(process);
 }
 
 uint64_t process_heard_ms(const struct process *process)
