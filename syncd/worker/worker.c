@@ -17,7 +17,14 @@
 #define ALIVE_MS          10000
 #define PROGRESS_MS       250
 #define AGAIN_MS          50
-#define RESUME_PAUSE_MS   1000
+
+/* Changes come in bursts, and servers tell of them late (Dovecot gathers what
+   it announces for half a second). So for a while after a change the server is
+   asked, as often as costs it next to nothing: a look at everything may take
+   one twentieth of the time. */
+#define LIVELY_MS     15000
+#define LIVELY_MIN_MS 40
+#define LIVELY_SHARE  20
 
 void worker_set_state(struct worker *worker, enum worker_state state)
 {
@@ -300,6 +307,28 @@ static void send_synced(struct worker *worker, int code, uint64_t started_ms)
 	(void)json_array_clear(worker->sync_ids);
 }
 
+/* How long a look at everything takes when there is nothing to do, and whether
+   there is reason to look again soon. */
+static void note_pace(struct worker *worker, uint64_t started_ms)
+{
+	const struct account *account = worker->account;
+	uint64_t now = clock_now_ms();
+
+	if (account->change_count > 0)
+		worker->lively_until_ms = now + LIVELY_MS;
+	else if (account->remote_is_complete)
+		worker->quiet_pass_ms = now - started_ms;
+}
+
+/* Somebody who waits for a sync waits for its end; the daemon comes back by
+   itself, and must not let new mail wait for an absence to settle. */
+static bool pass(struct worker *worker)
+{
+	if (json_array_size(worker->sync_ids) > 0)
+		return pass_run_to_end(worker->account, &worker->error);
+	return pass_run(worker->account, &worker->error);
+}
+
 static int run_pass(struct worker *worker)
 {
 	uint64_t started = clock_now_ms();
@@ -307,10 +336,11 @@ static int run_pass(struct worker *worker)
 
 	worker_set_state(worker, WORKER_SYNCING);
 	error_clear(&worker->error);
-	if (pass_run_to_end(worker->account, &worker->error))
+	if (pass(worker))
 		code = worker_pass_code(worker->account);
 	else
 		code = worker_exit_code(&worker->error);
+	note_pace(worker, started);
 	if (code == EXIT_IN_SYNC || code == EXIT_LEFT_OVER)
 		worker_set_state(worker,
 			worker->account->held_count > 0 ? WORKER_HELD
@@ -416,6 +446,13 @@ static uint64_t retry_delay_ms(struct account *account)
 	return next == INT64_MAX ? LOOP_FOREVER : (uint64_t)(next - now) * 1000;
 }
 
+static uint64_t lively_delay_ms(const struct worker *worker)
+{
+	uint64_t delay = worker->quiet_pass_ms * LIVELY_SHARE;
+
+	return delay > LIVELY_MIN_MS ? delay : LIVELY_MIN_MS;
+}
+
 static uint64_t next_delay_ms(struct worker *worker, int code)
 {
 	struct account *account = worker->account;
@@ -430,6 +467,10 @@ static uint64_t next_delay_ms(struct worker *worker, int code)
 	if (account->wants_again)
 		return AGAIN_MS;
 	retry = retry_delay_ms(account);
+	if (worker->account_config->idle &&
+		clock_now_ms() < worker->lively_until_ms &&
+		lively_delay_ms(worker) < delay)
+		delay = lively_delay_ms(worker);
 	if (!account->local_is_complete &&
 		local_settle_left_ms(account) < delay)
 		delay = local_settle_left_ms(account) + 1;
@@ -450,11 +491,8 @@ static void wait_for_work(struct worker *worker, uint64_t delay_ms, bool is_up)
 		enum loop_result result = loop_run_until(
 			worker->loop, &worker->is_woken, deadline);
 
-		if (result != LOOP_DONE) {
-			/* Time is up: look at everything. */
-			worker->account->wants_sweep = is_up;
+		if (result != LOOP_DONE)
 			return;
-		}
 		worker->is_woken = false;
 		if (worker->has_resumed) {
 			after_resume(worker);

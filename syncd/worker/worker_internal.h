@@ -79,6 +79,8 @@ struct worker {
 	struct error error;
 	struct backoff backoff;
 	uint64_t progress_at_ms;
+	uint64_t lively_until_ms; /* changes are likely: look often */
+	uint64_t quiet_pass_ms;   /* what a look costs */
 	struct watcher watchers[WATCHER_COUNT_MAX];
 };
 
