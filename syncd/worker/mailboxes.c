@@ -266,6 +266,24 @@ static bool is_remote_removable(
 	return is_removable;
 }
 
+/* Gone on one side, and what the other has is not known yet: no reason to make
+   it anew, nor to remove it. Decided when it was looked at. */
+static bool is_undecided(
+	struct mailboxes_round *round, const struct account_folder *folder)
+{
+	const struct folder *record = &folder->record;
+	bool must_scan = record->has_remote && !folder->is_listed &&
+		folder->is_on_disk && folder->needs_scan;
+	bool must_observe = record->has_local && !folder->is_on_disk &&
+		folder->is_listed && folder->needs_observe;
+
+	if (!must_scan && !must_observe)
+		return false;
+	if (!folder->has_failed)
+		round->has_changed = true;
+	return true;
+}
+
 static struct folder_record *records(struct mailboxes_round *round)
 {
 	struct account *account = round->account;

@@ -194,6 +194,8 @@ static void repath(
 		free(renamed);
 		local_unwatch_folder(account, folder);
 		folder->needs_scan = true;
+		/* Under which name the server has it, the next listing says. */
+		folder->is_listed = false;
 		state_folder_put(account->state, &folder->record);
 	}
 }

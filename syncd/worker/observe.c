@@ -41,6 +41,13 @@ static bool needs_sweep(
 		(int64_t)clock_now_ms() - folder->swept_at_ms > SWEEP_MS;
 }
 
+/* What is not listed cannot be selected: it is gone, or has another name. */
+static bool is_observable(const struct account_folder *folder)
+{
+	return account_folder_is_active(folder) && !folder->has_failed &&
+		folder->record.has_remote && folder->is_listed;
+}
+
 size_t observe_mark_changed(struct account *account)
 {
 	size_t count = 0;
@@ -48,8 +55,7 @@ size_t observe_mark_changed(struct account *account)
 	for (size_t i = 0; i < account->folder_count; i++) {
 		struct account_folder *folder = account->folders[i];
 
-		if (!account_folder_is_active(folder) || folder->has_failed ||
-			!folder->record.has_remote)
+		if (!is_observable(folder))
 			continue;
 		if (!folder->has_status || !status_equal(folder) ||
 			needs_sweep(account, folder))
@@ -409,9 +415,7 @@ bool observe_folders(struct account *account, struct error *error)
 		struct account_folder *folder = account->folders[i];
 		struct error failure = { 0 };
 
-		if (!folder->needs_observe || folder->has_failed ||
-			!account_folder_is_active(folder) ||
-			!folder->record.has_remote)
+		if (!folder->needs_observe || !is_observable(folder))
 			continue;
 		if (observe_folder(account, folder, &failure))
 			continue;
