@@ -99,10 +99,20 @@ json_t *command_accounts(const struct selection *selection)
 
 /* ---- A run ---- */
 
+struct driver {
+	const struct command_run *run;
+	struct supervisor *supervisor;
+};
+
 static void signalled(void *data, int number)
 {
-	if (number == SIGTERM || number == SIGINT)
-		supervisor_stop(data);
+	struct driver *driver = data;
+
+	if (number != SIGTERM && number != SIGINT)
+		return;
+	if (driver->run->was_stopped != NULL)
+		*driver->run->was_stopped = true;
+	supervisor_stop(driver->supervisor);
 }
 
 static void keep_statuses(const struct supervisor *supervisor, json_t *statuses)
@@ -117,9 +127,9 @@ static void keep_statuses(const struct supervisor *supervisor, json_t *statuses)
 static int drive(const struct command_run *run, struct loop *loop,
 	struct supervisor *supervisor)
 {
+	struct driver driver = { .run = run, .supervisor = supervisor };
 	struct error error = { 0 };
-	struct signals *signals =
-		signals_new(loop, signalled, supervisor, &error);
+	struct signals *signals = signals_new(loop, signalled, &driver, &error);
 	int code = CODE_INTERNAL;
 
 	if (signals == NULL) {

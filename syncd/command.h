@@ -37,7 +37,8 @@ struct command_run {
 		const json_t *message);
 	void (*ended)(void *data, const char *account, int code);
 	void *data;
-	json_t *statuses; /* gets the last status of each account by name */
+	json_t *statuses;  /* gets the last status of each account by name */
+	bool *was_stopped; /* set when TERM or INT came */
 };
 
 /* Runs one worker for each selected account until all are through. TERM and

@@ -20,6 +20,7 @@ struct look {
 	const struct config *config;
 	const struct selection *selection;
 	json_t *accounts; /* of this look, by name, in any order */
+	bool was_stopped; /* by a signal, while looking */
 };
 
 /* ---- Asking ---- */
@@ -60,6 +61,7 @@ static int ask(struct look *look)
 			.selection = look->selection,
 			.mode = "status",
 			.statuses = look->accounts,
+			.was_stopped = &look->was_stopped,
 		});
 	ipc_free(daemon);
 	return code;
@@ -194,7 +196,8 @@ static int watch(struct look *look)
 		if (command_print(&text) != CODE_IN_SYNC)
 			is_interrupted = 1;
 		buf_finish(&text);
-	} while (is_interrupted == 0 && !is_asked_to_end(has_keys));
+	} while (is_interrupted == 0 && !look->was_stopped &&
+		!is_asked_to_end(has_keys));
 	if (has_keys)
 		(void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
 	return code;

@@ -11,6 +11,7 @@ struct signals {
 	struct loop *loop;
 	struct loop_source *source;
 	int fd;
+	sigset_t before; /* the mask */
 	void (*callback)(void *data, int number);
 	void *data;
 };
@@ -31,7 +32,7 @@ struct signals *signals_new(struct loop *loop,
 	struct error *error)
 {
 	struct signals *signals;
-	sigset_t set;
+	sigset_t set, before;
 	int fd;
 
 	sigemptyset(&set);
@@ -39,19 +40,21 @@ struct signals *signals_new(struct loop *loop,
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1) {
+	if (sigprocmask(SIG_BLOCK, &set, &before) == -1) {
 		(void)error_set_errno(error, "cannot block signals");
 		return NULL;
 	}
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd == -1) {
 		(void)error_set_errno(error, "cannot watch signals");
+		(void)sigprocmask(SIG_SETMASK, &before, NULL);
 		return NULL;
 	}
 	signals = alloc(1, sizeof(*signals));
 	*signals = (struct signals){
 		.loop = loop,
 		.fd = fd,
+		.before = before,
 		.callback = callback,
 		.data = data,
 	};
@@ -65,5 +68,6 @@ void signals_free(struct signals *signals)
 		return;
 	loop_remove(signals->loop, signals->source);
 	close(signals->fd);
+	(void)sigprocmask(SIG_SETMASK, &signals->before, NULL);
 	free(signals);
 }

@@ -8,11 +8,11 @@
 
 struct signals;
 
-/* From here on TERM, INT, HUP and USR1 are blocked and come as calls. */
+/* Until signals_free() TERM, INT, HUP and USR1 come as calls only. */
 struct signals *signals_new(struct loop *loop,
 	void (*callback)(void *data, int number), void *data,
 	struct error *error) MUST_CHECK;
-/* They stay blocked. NULL is fine. */
+/* They act again as before. NULL is fine. */
 void signals_free(struct signals *signals);
 
 #endif
