@@ -64,7 +64,7 @@ enum imap_event_kind {
 	IMAP_EVENT_GREETING, /* status in `response`; state is set */
 	/* Untagged data in `response`; what is unknown only when broken. */
 	IMAP_EVENT_RESPONSE,
-	IMAP_EVENT_LITERAL,  /* piece of a body in `literal` */
+	IMAP_EVENT_LITERAL, /* piece of a body in `literal` */
 	/* The command with `command_id` ended; `response` is the tagged one. */
 	IMAP_EVENT_DONE,
 	/* AUTHENTICATE: decoded challenge in `challenge`; answer with
