@@ -58,8 +58,8 @@ bool state_pair_by_uid(struct state *state, uint32_t folder_id, uint32_t uid,
    presence: also names planned for a download (NEVER with a name), and those of
    absent files until the pair is put without. */
 bool state_pair_by_unique(struct state *state, uint32_t folder_id,
-	const char *name, struct arena *arena, struct pair *pair_out)
-	MUST_CHECK;
+	const char *name, struct arena *arena,
+	struct pair *pair_out) MUST_CHECK;
 /* Of several (hard links, a reused inode) the first that is not known to be
    absent, else the first. */
 bool state_pair_by_inode(struct state *state, uint64_t device, uint64_t inode,
@@ -82,8 +82,8 @@ bool state_next_by_uid(struct state *state, uint32_t folder_id,
 	struct state_cursor *cursor, struct arena *arena,
 	struct pair *pair_out) MUST_CHECK;
 /* Same walk, UIDs only: all of them replace what `*uids` held. */
-void state_folder_uids(struct state *state, uint32_t folder_id,
-	struct uid_set *uids);
+void state_folder_uids(
+	struct state *state, uint32_t folder_id, struct uid_set *uids);
 /* Pairs whose local side has a name in the folder, by unique. */
 bool state_next_by_unique(struct state *state, uint32_t folder_id,
 	struct state_cursor *cursor, struct arena *arena,
@@ -110,11 +110,11 @@ struct folder {
 	const char *path;    /* canonical: UTF-8, '/' between levels */
 	const char *mailbox; /* wire name as listed (raw); NULL = none yet */
 	char delimiter;
-	const char *mailbox_id; /* OBJECTID, or NULL */
+	const char *mailbox_id;     /* OBJECTID, or NULL */
 	bool has_remote, has_local; /* existed there when last seen */
 	bool is_selectable;
-	bool is_discard; /* \Trash or \Junk */
-	bool is_all;     /* \All, \Flagged or \Important: a view */
+	bool is_discard;         /* \Trash or \Junk */
+	bool is_all;             /* \All, \Flagged or \Important: a view */
 	const char *special_use; /* attribute, or NULL */
 	enum folder_state state;
 	const char *reason;
@@ -128,11 +128,11 @@ struct folder {
 	struct flags permanent_flags;
 	bool allows_new_keywords; /* \* in PERMANENTFLAGS */
 	bool is_read_only;
-	uint64_t append_limit; /* 0 = not known */
+	uint64_t append_limit;  /* 0 = not known */
 	uint64_t device, inode; /* of the local directory */
 	int64_t new_mtime_ns, cur_mtime_ns, scanned_at_ns; /* racy rule */
 	uint64_t scan_count;
-	bool is_approved; /* a person let the held deletions go */
+	bool is_approved;      /* a person let the held deletions go */
 	int64_t deletion_slot; /* start of the newest slot, seconds */
 	uint32_t deleted_remote[FOLDER_DELETION_SLOTS];
 	uint32_t deleted_local[FOLDER_DELETION_SLOTS];
@@ -179,7 +179,7 @@ struct intent {
 	int64_t time; /* seconds since 1970 */
 };
 uint64_t state_intent_put(struct state *state, const struct intent *intent);
-	/* intent_id 0 = a new one; returns the id */
+/* intent_id 0 = a new one; returns the id */
 void state_intent_delete(struct state *state, uint64_t intent_id);
 bool state_next_intent(struct state *state, struct state_cursor *cursor,
 	struct intent *intent_out) MUST_CHECK;
@@ -203,7 +203,10 @@ bool state_next_tomb(struct state *state, struct state_cursor *cursor,
 void state_tomb_purge(struct state *state, int64_t older_than);
 
 /* Journal: append-only, for people and for `status`. */
-enum journal_side { JOURNAL_LOCAL, JOURNAL_REMOTE };
+enum journal_side {
+	JOURNAL_LOCAL,
+	JOURNAL_REMOTE
+};
 struct journal_entry {
 	uint64_t sequence;
 	int64_t time;
@@ -211,17 +214,17 @@ struct journal_entry {
 	const char *change; /* "new", "gone", "moved", "flags", "folder-…" */
 	uint64_t mid;       /* 0 = a folder */
 	uint32_t folder_id;
-	const char *detail; /* or NULL */
+	const char *detail;  /* or NULL */
 	const char *outcome; /* NULL = pending */
 };
-uint64_t state_journal_append(struct state *state,
-	const struct journal_entry *entry);
-void state_journal_set_outcome(struct state *state, uint64_t sequence,
-	const char *outcome);
+uint64_t state_journal_append(
+	struct state *state, const struct journal_entry *entry);
+void state_journal_set_outcome(
+	struct state *state, uint64_t sequence, const char *outcome);
 /* Settles every pending entry of the message (or of all messages when the
    account is quiet: mid 0). */
-void state_journal_settle(struct state *state, uint64_t mid,
-	const char *outcome);
+void state_journal_settle(
+	struct state *state, uint64_t mid, const char *outcome);
 uint64_t state_journal_pending(struct state *state, enum journal_side side);
 bool state_next_journal(struct state *state, struct state_cursor *cursor,
 	struct arena *arena, struct journal_entry *entry_out) MUST_CHECK;
@@ -229,13 +232,11 @@ bool state_next_journal(struct state *state, struct state_cursor *cursor,
 void state_journal_purge(struct state *state, int64_t now);
 
 /* Small things by name: up to 100 bytes of name, 1 MiB of data. */
-void state_meta_put(struct state *state, const char *name, const void *data,
-	size_t size);
-bool state_meta_get(struct state *state, const char *name,
-	struct arena *arena, const uint8_t **data_out, size_t *size_out)
-	MUST_CHECK;
-void state_keywords_put(struct state *state,
-	const struct keyword_table *table);
+void state_meta_put(
+	struct state *state, const char *name, const void *data, size_t size);
+bool state_meta_get(struct state *state, const char *name, struct arena *arena,
+	const uint8_t **data_out, size_t *size_out) MUST_CHECK;
+void state_keywords_put(struct state *state, const struct keyword_table *table);
 /* Replaces what `table` held, zeroed or initialised; the fixed names when there
    is no record. keyword_table_finish() it. */
 void state_keywords_get(struct state *state, struct keyword_table *table);
