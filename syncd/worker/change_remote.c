@@ -184,8 +184,8 @@ static void end_refused(struct group *group)
 		group->account->wants_again = true;
 }
 
-static struct pair *group_find(struct group *group,
-	const struct account_folder *folder, uint32_t uid)
+static struct pair *group_find(
+	struct group *group, const struct account_folder *folder, uint32_t uid)
 {
 	for (size_t i = 0; i < group->count; i++)
 		if (group->pairs[i].remote.uid == uid &&
@@ -198,11 +198,12 @@ static struct pair *group_find(struct group *group,
 /* The new places, as far as the server told them. Pairs not named keep the old
    one: the next observation finds them gone there and new here, and binds. */
 static void take_receipt(struct group *group,
-	const struct remote_receipt *receipt,
-	const struct account_folder *from, const struct account_folder *to)
+	const struct remote_receipt *receipt, const struct account_folder *from,
+	const struct account_folder *to)
 {
 	for (size_t i = 0; receipt->has_uids && i < receipt->pair_count; i++) {
-		struct pair *pair = group_find(group, from, receipt->pairs[i].from);
+		struct pair *pair =
+			group_find(group, from, receipt->pairs[i].from);
 
 		if (pair == NULL ||
 			receipt->uid_validity != to->record.uid_validity)
@@ -317,11 +318,9 @@ bool apply_move_remote(struct account *account,
 		is_done = remote_select(account->remote, from->record.mailbox,
 			from->record.uid_validity, error);
 		if (is_done && remote_abilities(account->remote)->has_move)
-			is_done = move_at_once(
-				&group, from, to, error);
+			is_done = move_at_once(&group, from, to, error);
 		else if (is_done)
-			is_done = move_by_copy(
-				&group, from, to, error);
+			is_done = move_by_copy(&group, from, to, error);
 	}
 	group_finish(&group);
 	return is_done;
