@@ -92,8 +92,8 @@ static void take_delivered(struct download *download,
 	pair->local.size = delivered->size;
 	pair->local.mtime = file->content.internal_date;
 	pair->local.absent_since = 0;
-	maildir_name_flags(file->name, &download->folder->letters,
-		&pair->local.flags);
+	maildir_name_flags(
+		file->name, &download->folder->letters, &pair->local.flags);
 	pair->synced.is_set = false;
 	apply_agree(pair, &download->policy);
 }
