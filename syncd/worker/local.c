@@ -475,8 +475,8 @@ static bool lose_missing(struct account *account, struct account_folder *folder,
 	bool is_done = true;
 
 	if (scan->entry_count > 0)
-		qsort(scan->entries, scan->entry_count,
-			sizeof(*scan->entries), compare_uniques);
+		qsort(scan->entries, scan->entry_count, sizeof(*scan->entries),
+			compare_uniques);
 	arena_init(&arena);
 	while (is_done &&
 		state_next_by_unique(account->state, folder->record.folder_id,
