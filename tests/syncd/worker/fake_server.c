@@ -613,8 +613,8 @@ bool remote_copy(struct remote *remote, const struct uid_set *uids,
 		remote, uids, to_wire_name, false, arena, receipt_out, error);
 }
 
-bool remote_expunge(struct remote *remote, const struct uid_set *uids,
-	struct error *error)
+bool remote_expunge(
+	struct remote *remote, const struct uid_set *uids, struct error *error)
 {
 	struct fake_mailbox *mailbox = selected(remote);
 
@@ -622,8 +622,7 @@ bool remote_expunge(struct remote *remote, const struct uid_set *uids,
 		return false;
 	server.change_count++;
 	trace("EXPUNGE", remote->selected, "", uids);
-	for (uint32_t uid = uid_set_next(uids, 1);
-		mailbox != NULL && uid != 0;
+	for (uint32_t uid = uid_set_next(uids, 1); mailbox != NULL && uid != 0;
 		uid = uid_set_next(uids, uid + 1)) {
 		struct fake_message *message = fake_find(mailbox, uid);
 
@@ -639,8 +638,8 @@ static bool read_all(struct remote_append *append, char *body)
 	size_t got = 0;
 
 	while (got < append->size) {
-		int64_t size = append->read(append->data,
-			(uint8_t *)body + got, append->size - got);
+		int64_t size = append->read(append->data, (uint8_t *)body + got,
+			append->size - got);
 
 		if (size <= 0)
 			return false;
