@@ -65,8 +65,8 @@ struct fake_message *fake_deliver(
 struct fake_message *fake_find(struct fake_mailbox *mailbox, uint32_t uid);
 void fake_touch(struct fake_mailbox *mailbox, struct fake_message *message);
 void fake_expunge(struct fake_mailbox *mailbox, uint32_t uid);
-void fake_move(struct fake_mailbox *from, uint32_t uid,
-	struct fake_mailbox *to);
+void fake_move(
+	struct fake_mailbox *from, uint32_t uid, struct fake_mailbox *to);
 void fake_rename(const char *from, const char *to);
 void fake_delete(const char *name);
 /* All messages get new UIDs under a new UIDVALIDITY. */
