@@ -1,7 +1,7 @@
 /* Whole passes: a real Maildir, a real state, a server in memory. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -343,8 +343,8 @@ static void test_lost_state_pairs_again_without_transfer(void **state)
 	world_converge(&world);
 	world_check_equal(&world, 13);
 	world_stop(&world);
-	(void)snprintf(path, sizeof(path), "%s/state/home/state.mdb",
-		world.root);
+	(void)snprintf(
+		path, sizeof(path), "%s/state/home/state.mdb", world.root);
 	assert_int_equal(remove(path), 0);
 	body_count = server.body_count;
 	world_converge(&world);
@@ -462,8 +462,8 @@ static void act_here(struct world *world)
 		break;
 	case 1:
 	case 2:
-		local_set_letters(world, folder, index,
-			letters[world_random(world, 5)]);
+		local_set_letters(
+			world, folder, index, letters[world_random(world, 5)]);
 		break;
 	case 3:
 		local_move(world, folder, index, any_folder(world),
