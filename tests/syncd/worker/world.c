@@ -1,9 +1,9 @@
 #define _GNU_SOURCE
 #include "tests/syncd/worker/world.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -98,16 +98,16 @@ void world_init(struct world *world, const char *options, uint32_t seed)
 	(void)snprintf(world->root, sizeof(world->root), "%s",
 		"/tmp/mailtwin-world-XXXXXX");
 	assert_non_null(mkdtemp(world->root));
-	(void)snprintf(world->maildir, sizeof(world->maildir), "%s/mail",
-		world->root);
+	(void)snprintf(
+		world->maildir, sizeof(world->maildir), "%s/mail", world->root);
 	fake_server_init();
 	load_config(world, options);
 	world->loop = loop_new(&world->error);
 	assert_non_null(world->loop);
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind,
-	struct FTW *walk)
+static int remove_entry(
+	const char *path, const struct stat *info, int kind, struct FTW *walk)
 {
 	(void)info;
 	(void)kind;
@@ -154,8 +154,9 @@ void world_start(struct world *world)
 {
 	struct account_report report = { .log = print_log };
 
-	world->account = account_open(world->config, &world->config->accounts[0],
-		&report, world->loop, &world->error);
+	world->account =
+		account_open(world->config, &world->config->accounts[0],
+			&report, world->loop, &world->error);
 	if (world->account == NULL)
 		fail_msg("%s", world->error.message);
 	world->account->wants_sweep = true;
@@ -218,8 +219,8 @@ static void items_add(struct items *items, const char *folder,
 {
 	items->items = alloc_resize(
 		items->items, items->count + 1, sizeof(*items->items));
-	items->items[items->count++].text = alloc_format("%s flags %u %s",
-		folder, flags->system, body);
+	items->items[items->count++].text =
+		alloc_format("%s flags %u %s", folder, flags->system, body);
 }
 
 static void items_free(struct items *items)
@@ -250,8 +251,8 @@ static char *folder_directory(struct world *world, const char *folder)
 	return alloc_format("%s/%s", world->maildir, folder);
 }
 
-static void local_items(struct world *world, const char *folder,
-	struct items *items)
+static void local_items(
+	struct world *world, const char *folder, struct items *items)
 {
 	char *file;
 
@@ -361,7 +362,8 @@ void local_deliver(struct world *world, const char *folder, const char *body)
 {
 	char *directory = folder_directory(world, folder);
 	char *tmp = alloc_format("%s/tmp/t%u", directory, ++name_number);
-	char *new = alloc_format("%s/new/1600000000.M%uP1.reader", directory, name_number);
+	char *new = alloc_format(
+		"%s/new/1600000000.M%uP1.reader", directory, name_number);
 	FILE *file = fopen(tmp, "w");
 
 	assert_non_null(file);
@@ -380,8 +382,8 @@ static int compare_texts(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static size_t list(struct world *world, const char *folder, char **names,
-	size_t limit)
+static size_t list(
+	struct world *world, const char *folder, char **names, size_t limit)
 {
 	static const char *const parts[] = { "new", "cur" };
 	size_t count = 0;
@@ -476,10 +478,11 @@ void local_move(struct world *world, const char *from, size_t index,
 	if (file == NULL)
 		return;
 	old = alloc_format("%s/%s", from, file);
-	new = has_new_name ?
-		alloc_format("%s/cur/1600000001.N%u.reader%s", to, ++name_number,
-			strchr(file, ':') == NULL ? ":2," : strchr(file, ':')) :
-		alloc_format("%s/%s", to, file);
+	new = has_new_name
+		? alloc_format("%s/cur/1600000001.N%u.reader%s", to,
+			  ++name_number,
+			  strchr(file, ':') == NULL ? ":2," : strchr(file, ':'))
+		: alloc_format("%s/%s", to, file);
 	rename_in(world, old, new);
 	free(new);
 	free(old);
@@ -536,7 +539,6 @@ bool local_has_folder(struct world *world, const char *folder)
 
 char *world_message(struct world *world)
 {
-
 	name_number++;
 	return alloc_format("From: a@example.org\r\n"
 			    "Message-ID: <%u.%u@example.org>\r\n"
