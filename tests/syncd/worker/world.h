@@ -48,14 +48,13 @@ void local_deliver(struct world *world, const char *folder, const char *body);
 size_t local_count(struct world *world, const char *folder);
 /* The n-th file of the folder, as "cur/NAME"; caller frees. NULL = none. */
 char *local_file(struct world *world, const char *folder, size_t index);
-void local_set_letters(
-	struct world *world, const char *folder, size_t index, const char *letters);
+void local_set_letters(struct world *world, const char *folder, size_t index,
+	const char *letters);
 void local_move(struct world *world, const char *from, size_t index,
 	const char *to, bool has_new_name);
 void local_remove(struct world *world, const char *folder, size_t index);
 void local_make_folder(struct world *world, const char *folder);
-void local_rename_folder(
-	struct world *world, const char *from, const char *to);
+void local_rename_folder(struct world *world, const char *from, const char *to);
 void local_remove_folder(struct world *world, const char *folder);
 bool local_has_folder(struct world *world, const char *folder);
 
