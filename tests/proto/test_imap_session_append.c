@@ -88,8 +88,7 @@ static void test_an_ok_in_place_of_a_plus_is_an_error(void **state)
 	dialogue_close(&d);
 }
 
-static void test_a_plus_before_the_literal_was_announced_is_ignored(
-	void **state)
+static void test_a_plus_before_its_literal_is_ignored(void **state)
 {
 	struct dialogue d = { .piece = *(size_t *)*state };
 	const uint8_t *data;
@@ -316,8 +315,7 @@ int main(void)
 		EACH_PIECE(test_a_refused_literal_is_never_written),
 		EACH_PIECE(test_a_plus_after_a_refusal_releases_nothing),
 		EACH_PIECE(test_an_ok_in_place_of_a_plus_is_an_error),
-		EACH_PIECE(
-			test_a_plus_before_the_literal_was_announced_is_ignored),
+		EACH_PIECE(test_a_plus_before_its_literal_is_ignored),
 		EACH_PIECE(test_small_literals_do_not_wait_where_offered),
 		EACH_PIECE(test_append_streams_its_literal),
 		EACH_PIECE(test_an_empty_literal_asks_for_nothing),

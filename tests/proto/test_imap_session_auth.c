@@ -97,8 +97,9 @@ static void test_disabled_words_are_as_if_absent(void **state)
 
 	dialogue_open(&d, &options);
 	dialogue_serve(&d,
-		"* OK [CAPABILITY CONDSTORE QRESYNC COMPRESS=DEFLATE AUTH=PLAIN "
-		"AUTH=LOGIN LITERAL+ IDLE ENABLE APPENDLIMIT=5] hi\r\n"
+		"* OK [CAPABILITY CONDSTORE QRESYNC COMPRESS=DEFLATE "
+		"AUTH=PLAIN AUTH=LOGIN LITERAL+ IDLE ENABLE APPENDLIMIT=5] "
+		"hi\r\n"
 		"* ENABLED QRESYNC CONDSTORE\r\n");
 	assert_string_equal(
 		imap_session_capabilities(d.session), "AUTH=LOGIN IDLE ENABLE");

@@ -362,8 +362,7 @@ static void test_the_map_grows_before_it_is_full(void **fixture)
 	arena_finish(&arena);
 }
 
-static void test_a_transaction_that_does_not_fit_fails_and_fits_later(
-	void **fixture)
+static void test_what_does_not_fit_fails_and_fits_later(void **fixture)
 {
 	char *path = sample_path();
 	struct state *state = open_sized(path, SMALL_MAP);
@@ -491,8 +490,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_truncated_file_is_found_without_a_crash),
 		cmocka_unit_test(test_the_map_grows_before_it_is_full),
-		cmocka_unit_test(
-			test_a_transaction_that_does_not_fit_fails_and_fits_later),
+		cmocka_unit_test(test_what_does_not_fit_fails_and_fits_later),
 		cmocka_unit_test(
 			test_after_a_failed_commit_only_reopening_helps),
 		cmocka_unit_test(test_little_address_space_gives_a_smaller_map),

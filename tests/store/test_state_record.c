@@ -152,8 +152,7 @@ static void pack_any(struct sample_random *random, unsigned kind,
 	uid_set_finish(&folder.frontier);
 }
 
-static void test_a_record_cut_anywhere_or_with_more_behind_is_refused(
-	void **fixture)
+static void test_a_record_too_short_or_too_long_is_refused(void **fixture)
 {
 	struct sample_random random = { 4 };
 	struct arena arena = { 0 };
@@ -353,7 +352,7 @@ int main(void)
 		cmocka_unit_test(
 			test_every_intent_tomb_and_entry_comes_back_as_it_was),
 		cmocka_unit_test(
-			test_a_record_cut_anywhere_or_with_more_behind_is_refused),
+			test_a_record_too_short_or_too_long_is_refused),
 		cmocka_unit_test(
 			test_damaged_bytes_are_never_read_beyond_their_end),
 		cmocka_unit_test(test_another_version_is_refused),

@@ -378,8 +378,7 @@ static void test_equal_sides_are_only_recorded(void **state)
 	assert_true(decide(&pair, &POLICY).has_settle);
 }
 
-static void test_a_flag_that_a_side_cannot_store_stays_on_the_other(
-	void **state)
+static void test_a_flag_one_side_cannot_store_stays_on_the_other(void **state)
 {
 	struct folder_policy folder = FOLDERS[0];
 	struct policy policy = POLICY;
@@ -432,7 +431,7 @@ int main(void)
 		cmocka_unit_test(test_flags_go_both_ways_and_along_with_a_move),
 		cmocka_unit_test(test_equal_sides_are_only_recorded),
 		cmocka_unit_test(
-			test_a_flag_that_a_side_cannot_store_stays_on_the_other),
+			test_a_flag_one_side_cannot_store_stays_on_the_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -375,8 +375,7 @@ static void test_one_that_was_given_up_makes_the_others_be_read(void **state)
 	}
 }
 
-static void test_a_suspect_without_a_hash_is_asked_from_its_other_side(
-	void **state)
+static void test_a_suspect_without_a_hash_is_asked_for_elsewhere(void **state)
 {
 	struct world *world = *state;
 	struct pair *pair = add_item(world, MATCH_LOCAL_SUSPECT, 1, 1);
@@ -492,7 +491,7 @@ int main(void)
 		TEST(test_halves_meet_in_their_folder_first),
 		TEST(test_a_move_here_comes_before_a_meeting),
 		TEST(test_one_that_was_given_up_makes_the_others_be_read),
-		TEST(test_a_suspect_without_a_hash_is_asked_from_its_other_side),
+		TEST(test_a_suspect_without_a_hash_is_asked_for_elsewhere),
 		TEST(test_twins_stay_twins),
 		TEST(test_only_equal_content_is_bound_and_all_of_it),
 #undef TEST
