@@ -178,8 +178,8 @@ struct intent {
 	uint32_t attempt_count;
 	int64_t time; /* seconds since 1970 */
 };
+/* intent_id 0 = a new one; returns the id. */
 uint64_t state_intent_put(struct state *state, const struct intent *intent);
-/* intent_id 0 = a new one; returns the id */
 void state_intent_delete(struct state *state, uint64_t intent_id);
 bool state_next_intent(struct state *state, struct state_cursor *cursor,
 	struct intent *intent_out) MUST_CHECK;
