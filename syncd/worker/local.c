@@ -615,6 +615,7 @@ bool local_is_complete(const struct account *account)
 {
 	for (size_t i = 0; i < account->folder_count; i++)
 		if (account->folders[i]->needs_scan &&
+			account->folders[i]->record.has_local &&
 			account_folder_is_active(account->folders[i]))
 			return false;
 	return !account->has_local_loss && local_settle_left_ms(account) == 0;

@@ -268,13 +268,12 @@ static bool is_remote_removable(
 
 /* Gone on one side, and what the other has is not known yet: no reason to make
    it anew, nor to remove it. Decided when it was looked at. */
-static bool is_undecided(
-	struct mailboxes_round *round, const struct account_folder *folder)
+static bool is_undecided(struct mailboxes_round *round,
+	const struct account_folder *folder, const struct folder_record *record)
 {
-	const struct folder *record = &folder->record;
-	bool must_scan = record->has_remote && !folder->is_listed &&
+	bool must_scan = record->had_remote && !folder->is_listed &&
 		folder->is_on_disk && folder->needs_scan;
-	bool must_observe = record->has_local && !folder->is_on_disk &&
+	bool must_observe = record->had_local && !folder->is_on_disk &&
 		folder->is_listed && folder->needs_observe;
 
 	if (!must_scan && !must_observe)
@@ -306,9 +305,10 @@ static struct folder_record *records(struct mailboxes_round *round)
 				record->state == FOLDER_EMPTYING_LOCAL,
 			.had_local = record->has_local ||
 				record->state == FOLDER_EMPTYING_REMOTE,
-			.is_held = record->state == FOLDER_HELD ||
-				is_undecided(round, folder),
+			.is_held = record->state == FOLDER_HELD,
 		};
+		if (is_undecided(round, folder, &records[i]))
+			records[i].is_held = true;
 		if (records[i].had_remote && !folder->is_listed)
 			records[i].is_removable_local =
 				is_local_removable(account, folder);
