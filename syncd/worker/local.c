@@ -270,14 +270,27 @@ static bool see_moved(
 	return true;
 }
 
-static bool is_unchanged(
+/* A letter may have got its meaning since. */
+static bool has_known_flags(const struct account *account,
+	const struct sighting *sighting, const struct pair *pair)
+{
+	struct flags mask = account_local_mask(account, sighting->folder);
+	struct flags told;
+
+	maildir_name_flags(sighting->name, &sighting->folder->letters, &told);
+	told = merge_masked(&told, &pair->synced.flags, &mask);
+	return flags_equal(&told, &pair->local.flags);
+}
+
+static bool is_unchanged(const struct account *account,
 	const struct sighting *sighting, const struct pair *pair)
 {
 	return pair->local.presence == PRESENCE_PRESENT &&
 		pair->local.is_new == sighting->is_new &&
 		strcmp(pair->local.name, sighting->name) == 0 &&
 		sighting->inode_hint != 0 &&
-		pair->local.inode == sighting->inode_hint;
+		pair->local.inode == sighting->inode_hint &&
+		has_known_flags(account, sighting, pair);
 }
 
 /* Two files of one unique part in one folder: both are messages. The pair has
@@ -336,7 +349,7 @@ bool local_see(
 	is_known = state_pair_by_unique(account->state,
 		sighting->folder->record.folder_id, sighting->name,
 		sighting->arena, &pair);
-	if (is_known && is_unchanged(sighting, &pair))
+	if (is_known && is_unchanged(account, sighting, &pair))
 		return true;
 	switch (maildir_stat(
 		account->maildir, &place, &sighting->file, error)) {

@@ -171,14 +171,37 @@ void local_unwatch_folder(
 	folder->is_watched = false;
 }
 
+/* One directory has one watch: a folder's tells more. */
+static bool is_watched_folder(const struct account *account, const char *path)
+{
+	bool is_folder = false;
+
+	for (size_t i = 0; i < account->folder_count && !is_folder; i++) {
+		const struct account_folder *folder = account->folders[i];
+		struct buf own = { 0 };
+		struct error error = { 0 };
+
+		is_folder = folder->is_watched &&
+			maildir_absolute_path(account->maildir,
+				folder->record.path, MAILDIR_FOLDER, &own,
+				&error) &&
+			strcmp(buf_text(&own), path) == 0;
+		buf_finish(&own);
+	}
+	return is_folder;
+}
+
 static void watch_plain(struct account *account, const char *path)
 {
-	for (size_t i = 0; i < account->plain_count; i++)
-		if (strcmp(account->plain_paths[i], path) == 0)
-			return;
-	if (account->plain_count == PLAIN_COUNT_MAX)
+	size_t i = 0;
+
+	if (is_watched_folder(account, path))
 		return;
-	if (!add(account, path, COOKIE_PLAIN + account->plain_count))
+	while (i < account->plain_count &&
+		strcmp(account->plain_paths[i], path) != 0)
+		i++;
+	if (i == PLAIN_COUNT_MAX || !add(account, path, COOKIE_PLAIN + i) ||
+		i < account->plain_count)
 		return;
 	account->plain_paths = alloc_resize(account->plain_paths,
 		account->plain_count + 1, sizeof(*account->plain_paths));
@@ -277,11 +300,34 @@ static bool file_event(struct account *account, struct account_folder *folder,
 	return is_done;
 }
 
+/* A directory that is made is no folder yet: its parts are still to come. */
+static void directory_appeared(struct account *account, const char *parent,
+	const struct watch_event *event)
+{
+	char *path;
+
+	account->wants_folder_list = true;
+	if (account->config->layout != CONFIG_LAYOUT_FS)
+		return;
+	path = alloc_format("%s/%s", parent, event->name);
+	watch_plain(account, path);
+	free(path);
+}
+
+static bool is_part(const char *name)
+{
+	return strcmp(name, "new") == 0 || strcmp(name, "cur") == 0 ||
+		strcmp(name, "tmp") == 0;
+}
+
 /* The folder's own directory: sub-folders come and go, and Dovecot writes the
    keyword letters. */
 static void directory_event(struct account *account,
 	struct account_folder *folder, const struct watch_event *event)
 {
+	struct buf path = { 0 };
+	struct error error = { 0 };
+
 	if (strcmp(event->name, KEYWORDS_FILE_NAME) == 0 &&
 		event->kind != WATCH_GONE) {
 		folder->has_letters = false;
@@ -289,26 +335,30 @@ static void directory_event(struct account *account,
 		folder->needs_scan = true;
 		return;
 	}
-	if (event->kind == WATCH_DIRECTORY_APPEARED ||
-		event->kind == WATCH_DIRECTORY_GONE)
+	if (event->kind == WATCH_DIRECTORY_GONE)
 		account->wants_folder_list = true;
+	if (event->kind != WATCH_DIRECTORY_APPEARED || is_part(event->name))
+		return;
+	if (maildir_absolute_path(account->maildir, folder->record.path,
+		    MAILDIR_FOLDER, &path, &error))
+		directory_appeared(account, buf_text(&path), event);
+	buf_finish(&path);
 }
 
-static void directory_appeared(
+static void plain_event(
 	struct account *account, const struct watch_event *event)
 {
-	const char *parent = NULL;
-	char *path;
+	size_t index = (size_t)(event->cookie - COOKIE_PLAIN);
 
-	account->wants_folder_list = true;
-	if (event->cookie >= COOKIE_PLAIN &&
-		event->cookie - COOKIE_PLAIN < account->plain_count)
-		parent = account->plain_paths[event->cookie - COOKIE_PLAIN];
-	if (parent == NULL || account->config->layout != CONFIG_LAYOUT_FS)
+	if (event->kind == WATCH_DIRECTORY_GONE ||
+		event->kind == WATCH_SELF_GONE)
+		account->wants_folder_list = true;
+	if (event->kind != WATCH_DIRECTORY_APPEARED)
 		return;
-	path = alloc_format("%s/%s", parent, event->name);
-	watch_plain(account, path);
-	free(path);
+	if (is_part(event->name) || index >= account->plain_count)
+		account->wants_folder_list = true;
+	else
+		directory_appeared(account, account->plain_paths[index], event);
 }
 
 static bool take_event(struct account *account, const struct watch_event *event,
@@ -321,11 +371,7 @@ static bool take_event(struct account *account, const struct watch_event *event,
 		return true;
 	}
 	if (event->cookie >= COOKIE_PLAIN) {
-		if (event->kind == WATCH_DIRECTORY_APPEARED)
-			directory_appeared(account, event);
-		else if (event->kind == WATCH_DIRECTORY_GONE ||
-			event->kind == WATCH_SELF_GONE)
-			account->wants_folder_list = true;
+		plain_event(account, event);
 		return true;
 	}
 	folder = account_folder(account, (uint32_t)(event->cookie / 4));
