@@ -10,7 +10,7 @@ static void *require(void *memory)
 {
 	if (memory != NULL)
 		return memory;
-	fputs("mailtwin: out of memory\n", stderr);
+	(void)fputs("mailtwin: out of memory\n", stderr);
 	abort();
 }
 

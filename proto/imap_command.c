@@ -1,5 +1,6 @@
 #include "proto/imap_command.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,7 @@ static struct imap_part *add_part(
 		command->parts = alloc_resize(command->parts,
 			command->part_capacity, sizeof(*command->parts));
 	}
+	assert(command->parts != NULL);
 	part = &command->parts[command->part_count++];
 	*part = (struct imap_part){ .kind = kind };
 	return part;

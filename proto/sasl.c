@@ -1,5 +1,6 @@
 #include "proto/sasl.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -282,6 +283,7 @@ void sasl_keep_failure(struct sasl *sasl, const uint8_t *text, size_t size)
 static enum sasl_result fail_unexpected(
 	const struct sasl *sasl, struct error *error)
 {
+	assert(sasl->mechanism < SASL_MECHANISM_COUNT);
 	error_set(error, ERROR_AUTH, "unexpected challenge in %s",
 		NAMES[sasl->mechanism]);
 	return SASL_FAILED;

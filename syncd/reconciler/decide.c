@@ -6,6 +6,8 @@
    - The mask. What a side cannot store reads as unchanged there. */
 #include "syncd/reconciler/decide.h"
 
+#include <assert.h>
+
 #include "base/compiler.h"
 #include "syncd/reconciler/merge.h"
 
@@ -148,7 +150,8 @@ static bool is_open(const struct folder_policy *folder)
 	return folder != NULL && !folder->is_held;
 }
 
-/* Every folder that the pair touches is synced and not held. */
+/* Every folder that the pair touches is synced and not held: no rule but
+   RULE_WAIT meets a present side without its folder. */
 static bool view_is_open(const struct view *view)
 {
 	bool is_remote_present = view->remote == PRESENCE_PRESENT;
@@ -203,6 +206,7 @@ static enum existence decide_gone_here(const struct view *view)
 	bool is_protected = is_moved ||
 		merge_is_protecting(&synced->flags, &view->remote_flags);
 
+	assert(view->remote_folder != NULL);
 	if (is_moved && view->remote_folder->is_discard)
 		return EXISTENCE_DOWNLOAD;
 	if (is_protected && !view->policy->deletion_wins)
@@ -215,9 +219,11 @@ static enum existence decide_gone_there(const struct view *view)
 {
 	const struct synced_state *synced = &view->pair->synced;
 	bool is_moved = view->pair->local.folder_id != synced->folder_id;
-	bool is_protected = (is_moved && !view->local_folder->is_discard) ||
-		merge_is_protecting(&synced->flags, &view->local_flags);
+	bool is_protected;
 
+	assert(view->local_folder != NULL);
+	is_protected = (is_moved && !view->local_folder->is_discard) ||
+		merge_is_protecting(&synced->flags, &view->local_flags);
 	if (is_protected && !view->policy->deletion_wins)
 		return EXISTENCE_UPLOAD;
 	return EXISTENCE_DELETE_LOCAL;
@@ -293,11 +299,15 @@ static bool is_writable(const struct view *view, enum existence existence)
 {
 	switch (existence) {
 	case EXISTENCE_MOVE_REMOTE:
+		assert(view->remote_folder != NULL &&
+			view->local_folder != NULL);
 		return view->remote_folder->is_remote_writable &&
 			view->local_folder->is_remote_writable;
 	case EXISTENCE_UPLOAD:
+		assert(view->local_folder != NULL);
 		return view->local_folder->is_remote_writable;
 	case EXISTENCE_DELETE_REMOTE:
+		assert(view->remote_folder != NULL);
 		return view->remote_folder->is_remote_writable;
 	case EXISTENCE_WAIT:
 	case EXISTENCE_KEEP:

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/alloc.h"
 #include "store/maildir_name.h"
 #include "syncd/worker/apply.h"
 #include "syncd/worker/clock.h"
@@ -25,32 +26,38 @@ static void look_again(struct account *account, uint32_t folder_id)
 	account->wants_again = true;
 }
 
+/* A file with any flag lies in cur. */
+static bool stays_new(const struct pair *pair, const struct flags *flags)
+{
+	return pair->local.is_new && flags_is_empty(flags);
+}
+
 static bool wanted_name(struct account *account, struct account_folder *folder,
-	const struct pair *pair, const struct flags *flags, bool is_new,
-	struct buf *name, struct error *error)
+	const struct pair *pair, const struct flags *flags, struct buf *name,
+	struct error *error)
 {
 	if (!local_add_letters(account, folder, flags, error))
 		return false;
-	return is_new ? maildir_name_with_flags(pair->local.name,
-				&folder->letters, flags, name, error)
-		      : maildir_name_for_cur(pair->local.name, &folder->letters,
-				flags, name, error);
+	return stays_new(pair, flags)
+		? maildir_name_with_flags(pair->local.name, &folder->letters,
+			  flags, name, error)
+		: maildir_name_for_cur(pair->local.name, &folder->letters,
+			  flags, name, error);
 }
 
 /* A fresh unique part for a name that is taken. */
 static void freshen(const struct account *account, const struct pair *pair,
 	struct buf *name)
 {
-	char info[MAILDIR_NAME_SIZE_MAX + 1];
 	size_t unique_size = pair_unique_size(buf_text(name));
+	char *info = alloc_text(buf_text(name) + unique_size);
 	uint64_t token;
 
-	info[0] = '\0';
-	strncat(info, buf_text(name) + unique_size, sizeof(info) - 1);
 	random_bytes(&token, sizeof(token));
 	buf_clear(name);
 	maildir_unique_format(pair->local.mtime, token, account->host, name);
 	buf_add_text(name, info);
+	free(info);
 }
 
 /* Renames the pair's file to where and how `to` says, with a fresh name when
@@ -82,11 +89,11 @@ static bool place_file(struct stage *stage, struct pair *pair,
 	struct account *account = stage->account;
 	struct account_folder *from =
 		account_folder(account, pair->local.folder_id);
-	bool is_new = pair->local.is_new && flags_is_empty(flags);
+	bool is_new = stays_new(pair, flags);
 	struct buf name = { 0 };
 	bool is_done = false;
 
-	if (!wanted_name(account, to, pair, flags, is_new, &name, error))
+	if (!wanted_name(account, to, pair, flags, &name, error))
 		goto out;
 	is_done = true;
 	if (from == to && is_new == pair->local.is_new &&

@@ -264,16 +264,17 @@ static bool transfer_done(struct remote_flight *flight,
 	return true;
 }
 
-static bool run_transfer(struct uid_job *job, const struct uid_set *uids,
-	struct arena *arena, struct remote_receipt *receipt_out,
-	struct error *error)
+static bool run_transfer(const struct uid_job *move_or_copy,
+	const struct uid_set *uids, struct arena *arena,
+	struct remote_receipt *receipt_out, struct error *error)
 {
 	struct transfer transfer = { .arena = arena };
+	struct uid_job job = *move_or_copy;
 
-	job->data = &transfer;
-	job->on_response = transfer_response;
-	job->on_done = transfer_done;
-	if (!remote_begin(job->remote, error) || !run_job(job, uids, error))
+	job.data = &transfer;
+	job.on_response = transfer_response;
+	job.on_done = transfer_done;
+	if (!remote_begin(job.remote, error) || !run_job(&job, uids, error))
 		return false;
 	if (transfer.is_void)
 		transfer.receipt = (struct remote_receipt){ 0 };
@@ -285,7 +286,7 @@ bool remote_move(struct remote *remote, const struct uid_set *uids,
 	const char *to_wire_name, struct arena *arena,
 	struct remote_receipt *receipt_out, struct error *error)
 {
-	struct uid_job job = {
+	const struct uid_job job = {
 		.remote = remote,
 		.words = "UID MOVE",
 		.to = to_wire_name,
@@ -300,7 +301,7 @@ bool remote_copy(struct remote *remote, const struct uid_set *uids,
 	const char *to_wire_name, struct arena *arena,
 	struct remote_receipt *receipt_out, struct error *error)
 {
-	struct uid_job job = {
+	const struct uid_job job = {
 		.remote = remote,
 		.words = "UID COPY",
 		.to = to_wire_name,

@@ -182,6 +182,7 @@ static struct imap_command *login_command(
 	struct imap_command *command =
 		imap_command_new(IMAP_COMMAND_LOGIN, "LOGIN");
 
+	assert(secret != NULL);
 	imap_command_add_string(command, user, strlen(user));
 	imap_command_add_secret(command, secret, strlen(secret));
 	return command;

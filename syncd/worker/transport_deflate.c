@@ -40,10 +40,15 @@ void transport_deflate_free(struct transport_deflate *deflate)
 }
 
 /* zlib has taken the word deflate for its function. */
-void transport_deflate_pack(struct transport_deflate *stream, const void *data,
+static void run_packer(z_stream *packer)
+{
+	(void)deflate(packer, Z_SYNC_FLUSH);
+}
+
+void transport_deflate_pack(struct transport_deflate *deflate, const void *data,
 	size_t size, struct buf *out)
 {
-	z_stream *packer = &stream->packer;
+	z_stream *packer = &deflate->packer;
 	size_t room = 1024 + size / 2;
 
 	packer->next_in = data;
@@ -52,7 +57,7 @@ void transport_deflate_pack(struct transport_deflate *stream, const void *data,
 		buf_reserve(out, room);
 		packer->next_out = out->data + out->size;
 		packer->avail_out = (uInt)room;
-		(void)deflate(packer, Z_SYNC_FLUSH);
+		run_packer(packer);
 		out->size += room - packer->avail_out;
 	} while (packer->avail_out == 0);
 }

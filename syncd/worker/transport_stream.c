@@ -100,7 +100,7 @@ static void flush(struct transport *transport)
 
 	while (transport->packed.size > 0 &&
 		transport->failure.code == ERROR_NONE) {
-		size_t written;
+		size_t written = 0;
 		enum transport_result result =
 			write_below(transport, transport->packed.data,
 				transport->packed.size, &written, &error);

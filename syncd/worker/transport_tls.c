@@ -267,10 +267,10 @@ static bool load_client(SSL_CTX *context,
 /* A key file that needs a passphrase is an error, not a prompt. */
 static int no_passphrase(char *text, int size, int is_writing, void *data)
 {
-	(void)text;
-	(void)size;
 	(void)is_writing;
 	(void)data;
+	if (size > 0)
+		text[0] = '\0';
 	return -1;
 }
 
