@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -20,6 +21,7 @@
 #define HOLD_DELAY_S    60
 #define HOLD_MAX_S      (6 * 3600)
 #define DELETION_SLOT_S 300
+#define LOCK_ATTEMPTS   40 /* two seconds */
 
 int64_t account_now(void)
 {
@@ -305,6 +307,7 @@ static void folder_policy(const struct account *account,
 {
 	const struct folder *record = &folder->record;
 	int64_t now = account_now();
+	uint64_t local_count;
 
 	policy->folder_id = record->folder_id;
 	policy->remote_mask = account_remote_mask(folder);
@@ -313,8 +316,13 @@ static void folder_policy(const struct account *account,
 		record->has_remote && !record->is_read_only;
 	policy->is_held = record->state == FOLDER_EPOCH || folder->has_failed;
 	policy->is_discard = record->is_discard;
+	/* Of one side all may be gone: that is what the guard is for. */
+	local_count =
+		state_folder_local_count(account->state, record->folder_id);
 	policy->pair_count =
 		state_folder_remote_count(account->state, record->folder_id);
+	if (local_count > policy->pair_count)
+		policy->pair_count = local_count;
 	policy->deleted_remote_count =
 		recent_deletions(record, record->deleted_remote, now);
 	policy->deleted_local_count =
@@ -447,6 +455,22 @@ static char *retention_path(
 	return path;
 }
 
+/* `status` and its like hold it for a moment. */
+static bool wait_for_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+
+	for (int i = 0; i < LOCK_ATTEMPTS; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK)
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+	errno = EWOULDBLOCK;
+	return false;
+}
+
 /* Held until the process ends. The file is never unlinked: a lock on an inode
    that no name leads to protects nothing. */
 static bool lock_account(const char *directory, const char *name, int *fd_out,
@@ -454,12 +478,12 @@ static bool lock_account(const char *directory, const char *name, int *fd_out,
 {
 	char *path = alloc_format("%s/lock", directory);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool is_locked = false;
+	bool is_locked = fd != -1 && wait_for_lock(fd);
 
 	if (fd == -1)
 		error_set_errno(error, "cannot open '%s'", path);
-	else if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		is_locked = true;
+	else if (is_locked)
+		errno = 0;
 	else if (errno == EWOULDBLOCK)
 		error_set(error, ERROR_STOPPED,
 			"account '%s' is being synced by another mailtwin",

@@ -173,8 +173,10 @@ static bool finish_committing(struct download *download, struct error *error)
 		return true;
 	pool_wait(download->account->pool, shipment->job);
 	download->committing = NULL;
+	/* Our own renames come back as events: taken before they pile up. */
 	is_done = write_shipment(download, shipment, error) &&
-		check_disk(shipment, error);
+		check_disk(shipment, error) &&
+		local_drain(download->account, error);
 	shipment_free(shipment);
 	return is_done;
 }

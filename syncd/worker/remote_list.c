@@ -248,6 +248,11 @@ static bool run_list(struct listing *listing, struct imap_command *command,
 	remote_flight_init(&flight, remote);
 	flight.data = listing;
 	flight.on_response = handle_response;
+	/* STATUS of the selected mailbox may be as old as the last command that
+	   looked at it (Dovecot). */
+	if (remote->selection.name != NULL)
+		(void)remote_flight_add(
+			&flight, imap_command_new(IMAP_COMMAND_PLAIN, "NOOP"));
 	if (listing->prefix_count == 0 &&
 		imap_session_has(remote->session, IMAP_CAP_NAMESPACE))
 		(void)remote_flight_add(&flight,

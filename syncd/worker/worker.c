@@ -279,32 +279,34 @@ static void resumed(void *data)
 
 /* ---- Passes ---- */
 
-static void send_synced(struct worker *worker, int code, uint64_t started_ms)
+/* Those who waited when the pass began; who came later waits for the next. */
+static void send_synced(struct worker *worker, const json_t *ids, int code,
+	const struct account_counters *before, uint64_t started_ms)
 {
-	const struct account_counters *counters = &worker->account->counters;
+	const struct account_counters *now = &worker->account->counters;
 	double seconds = (double)(clock_now_ms() - started_ms) / 1000;
 	size_t i;
 	json_t *id;
 
-	json_array_foreach(worker->sync_ids, i, id)(void) ipc_send(worker->ipc,
+	json_array_foreach(ids, i, id)(void) ipc_send(worker->ipc,
 		json_pack("{s:s, s:O, s:i, s:s, s:{s:I, s:I, s:I, s:I, "
 			  "s:I, s:I, s:I, s:f}}",
 			"type", "synced", "id", id, "code", code, "error",
 			worker->error.message, "summary", "downloaded",
-			(json_int_t)counters->downloaded, "uploaded",
-			(json_int_t)counters->uploaded, "moved",
-			(json_int_t)(counters->moved_local +
-				counters->moved_remote),
+			(json_int_t)(now->downloaded - before->downloaded),
+			"uploaded",
+			(json_int_t)(now->uploaded - before->uploaded), "moved",
+			(json_int_t)(now->moved_local + now->moved_remote -
+				before->moved_local - before->moved_remote),
 			"flagged",
-			(json_int_t)(counters->flagged_local +
-				counters->flagged_remote),
+			(json_int_t)(now->flagged_local + now->flagged_remote -
+				before->flagged_local - before->flagged_remote),
 			"deleted",
-			(json_int_t)(counters->deleted_local +
-				counters->deleted_remote),
-			"failed", (json_int_t)counters->failed, "held",
+			(json_int_t)(now->deleted_local + now->deleted_remote -
+				before->deleted_local - before->deleted_remote),
+			"failed", (json_int_t)now->failed, "held",
 			(json_int_t)worker->account->held_count, "seconds",
 			seconds));
-	(void)json_array_clear(worker->sync_ids);
 }
 
 /* How long a look at everything takes when there is nothing to do, and whether
@@ -322,21 +324,24 @@ static void note_pace(struct worker *worker, uint64_t started_ms)
 
 /* Somebody who waits for a sync waits for its end; the daemon comes back by
    itself, and must not let new mail wait for an absence to settle. */
-static bool pass(struct worker *worker)
+static bool pass(struct worker *worker, const json_t *waiting)
 {
-	if (json_array_size(worker->sync_ids) > 0)
+	if (json_array_size(waiting) > 0)
 		return pass_run_to_end(worker->account, &worker->error);
 	return pass_run(worker->account, &worker->error);
 }
 
 static int run_pass(struct worker *worker)
 {
+	struct account_counters before = worker->account->counters;
+	json_t *waiting = json_copy(worker->sync_ids);
 	uint64_t started = clock_now_ms();
 	int code;
 
+	(void)json_array_clear(worker->sync_ids);
 	worker_set_state(worker, WORKER_SYNCING);
 	error_clear(&worker->error);
-	if (pass(worker))
+	if (pass(worker, waiting))
 		code = worker_pass_code(worker->account);
 	else
 		code = worker_exit_code(&worker->error);
@@ -348,7 +353,8 @@ static int run_pass(struct worker *worker)
 	else
 		worker_set_state(worker,
 			code == EXIT_AUTH ? WORKER_AUTH : WORKER_OFFLINE);
-	send_synced(worker, code, started);
+	send_synced(worker, waiting, code, &before, started);
+	json_decref(waiting);
 	worker_send_status(worker, NULL);
 	return code;
 }
@@ -559,7 +565,7 @@ static int run_command(struct worker *worker)
 	json_array_foreach(lines, i, line)
 		send_line(worker, json_string_value(line));
 	json_decref(lines);
-	if (strcmp(worker->mode, "approve") == 0 && code == EXIT_IN_SYNC)
+	if (strcmp(worker->mode, "held") != 0 && code == EXIT_IN_SYNC)
 		code = run_sync(worker);
 	return code;
 }

@@ -134,6 +134,48 @@ static int approve(
 
 /* ---- undo ---- */
 
+/* A held deletion that is not wanted: the message is as if it had never been
+   on the side that lost it, and comes back from the other. */
+static void keep(struct account *account, struct pair *pair)
+{
+	pair->synced.is_set = false;
+	pair->hold = HOLD_NONE;
+	pair->reason = NULL;
+	if (pair->local.presence == PRESENCE_ABSENT) {
+		pair->local.presence = PRESENCE_NEVER;
+		pair->local.name = NULL;
+		pair->local.inode = 0;
+	} else {
+		pair->remote.presence = PRESENCE_NEVER;
+		pair->remote.uid = 0;
+	}
+	state_pair_put(account->state, pair);
+}
+
+static bool keep_held(struct account *account, const json_t *mailboxes,
+	size_t *count_out, struct error *error)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	if (!state_begin(account->state, error))
+		return false;
+	arena_init(&arena);
+	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
+		const struct account_folder *folder = folder_of(account, &pair);
+
+		if (pair.hold == HOLD_GUARD && folder != NULL &&
+			is_named(mailboxes, folder->record.path)) {
+			keep(account, &pair);
+			*count_out += 1;
+		}
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return state_commit(account->state, error);
+}
+
 static int undo(struct worker *worker, const json_t *mailboxes, json_t *lines)
 {
 	struct account *account = worker->account;
@@ -167,6 +209,10 @@ static int undo(struct worker *worker, const json_t *mailboxes, json_t *lines)
 			code = EXIT_LEFT_OVER;
 		}
 		buf_finish(&name);
+	}
+	if (!keep_held(account, mailboxes, &restored_count, &error)) {
+		add_line(lines, "%s: %s", account->config->name, error.message);
+		code = worker_exit_code(&error);
 	}
 	add_line(lines, "%s: %zu messages brought back", account->config->name,
 		restored_count);

@@ -304,6 +304,23 @@ static void test_mass_deletion_is_held_until_approved(void **state)
 	world_finish(&world);
 }
 
+static void test_emptied_mailbox_is_held(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 13);
+	deliver_there(&world, "INBOX", 30, 0);
+	world_converge(&world);
+	while (fake_mailbox("INBOX")->count > 0)
+		fake_expunge(fake_mailbox("INBOX"),
+			fake_mailbox("INBOX")->messages[0].uid);
+	world_converge(&world);
+	assert_int_equal(local_count(&world, "INBOX"), 30);
+	assert_int_equal(world.account->held_count, 30);
+	world_finish(&world);
+}
+
 static void test_unmounted_maildir_stops_everything(void **state)
 {
 	struct world world;
@@ -550,6 +567,7 @@ int main(void)
 			test_renumbered_mailbox_is_rebound_without_transfer),
 		cmocka_unit_test(test_empty_listing_removes_nothing),
 		cmocka_unit_test(test_mass_deletion_is_held_until_approved),
+		cmocka_unit_test(test_emptied_mailbox_is_held),
 		cmocka_unit_test(test_unmounted_maildir_stops_everything),
 		cmocka_unit_test(test_lost_state_pairs_again_without_transfer),
 		cmocka_unit_test(test_every_cut_converges),
