@@ -1,4 +1,5 @@
 /* Longer than a file should be: no other may include <lmdb.h>. */
+#define _DEFAULT_SOURCE
 #include "store/state_db.h"
 
 #include <assert.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -380,6 +382,20 @@ bool state_db_begin(struct state_db *db, struct error *error)
 	return true;
 }
 
+/* Pages read through the map stay in the page cache, but need not count as
+   this process's memory: a first sync touches all of them once. */
+static void forget_pages(struct state_db *db)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	(void)mdb_env_info(db->env, &info);
+	(void)mdb_env_stat(db->env, &stat);
+	if (info.me_mapaddr != NULL)
+		(void)madvise(info.me_mapaddr,
+			(info.me_last_pgno + 1) * stat.ms_psize, MADV_DONTNEED);
+}
+
 bool state_db_commit(struct state_db *db, struct error *error)
 {
 	MDB_txn *writer = db->writer;
@@ -394,8 +410,10 @@ bool state_db_commit(struct state_db *db, struct error *error)
 	}
 	db->writer = NULL;
 	result = mdb_txn_commit(writer);
-	if (result == 0)
+	if (result == 0) {
+		forget_pages(db);
 		return true;
+	}
 	/* After a failed write or fsync nobody knows what is on the disk; a
 	   full map is found before the first write. */
 	if (result == MDB_MAP_FULL)
