@@ -60,6 +60,24 @@ static void freshen(const struct account *account, const struct pair *pair,
 	free(info);
 }
 
+/* The unique part belongs to another message of the folder: also when its file
+   has other flags now, or is gone and not yet forgotten. */
+static bool is_claimed(struct account *account, const struct pair *pair,
+	const struct account_folder *folder, const struct buf *name)
+{
+	struct arena arena;
+	struct pair other;
+	bool is_claimed;
+
+	arena_init(&arena);
+	is_claimed =
+		state_pair_by_unique(account->state, folder->record.folder_id,
+			buf_text(name), &arena, &other) &&
+		other.mid != pair->mid;
+	arena_finish(&arena);
+	return is_claimed;
+}
+
 /* Renames the pair's file to where and how `to` says, with a fresh name when
    the wanted one is taken. */
 static enum maildir_result rename_file(struct account *account,
@@ -70,12 +88,12 @@ static enum maildir_result rename_file(struct account *account,
 	struct maildir_place place = { to->record.path, is_new, NULL };
 	enum maildir_result result = MAILDIR_EXISTS;
 
+	if (is_claimed(account, pair, to, name))
+		freshen(account, pair, name);
 	for (int i = 0; result == MAILDIR_EXISTS && i < NAME_ATTEMPTS; i++) {
-		place.name = buf_text(name);
-		if (i > 0) {
+		if (i > 0)
 			freshen(account, pair, name);
-			place.name = buf_text(name);
-		}
+		place.name = buf_text(name);
 		result = maildir_rename(account->maildir, &from, &place, error);
 	}
 	return result;
