@@ -109,6 +109,7 @@ struct remote {
 	uint32_t exists; /* in the selected mailbox, now */
 	size_t skipped_count;
 	bool has_late_uids; /* UIDs come behind the bodies here */
+	bool is_cyrus;      /* so says its ID */
 
 	bool has_changed;
 	void (*wakeup)(void *data);

@@ -187,7 +187,9 @@ static void add_status_items(
 	imap_command_add_words(command, "(MESSAGES UIDNEXT UIDVALIDITY UNSEEN");
 	if (remote->abilities.has_condstore)
 		imap_command_add_words(command, "HIGHESTMODSEQ");
-	if (remote->abilities.has_object_id)
+	/* Cyrus 3.6 answers MAILBOXID in STATUS with memory it has freed, which
+	   is junk or, worse, looks like an id; in SELECT it is right. */
+	if (remote->abilities.has_object_id && !remote->is_cyrus)
 		imap_command_add_words(command, "MAILBOXID");
 	imap_command_append_text(command, ")");
 }

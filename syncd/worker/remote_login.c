@@ -404,6 +404,21 @@ static struct imap_command *id_command(void)
 		"\")");
 }
 
+static bool note_id(struct remote_flight *flight,
+	const struct imap_response *response, struct error *error)
+{
+	const struct imap_words *words = &response->words;
+
+	(void)error;
+	if (response->kind != IMAP_RESPONSE_ID)
+		return true;
+	for (size_t i = 0; i + 1 < words->count; i += 2)
+		if (text_equal_nocase(words->words[i], "name"))
+			flight->remote->is_cyrus =
+				text_starts_with(words->words[i + 1], "Cyrus");
+	return true;
+}
+
 static const char *enable_words(const struct imap_session *session)
 {
 	if (!imap_session_has(session, IMAP_CAP_ENABLE))
@@ -425,6 +440,7 @@ static bool introduce(struct remote *remote, struct error *error)
 
 	remote_flight_init(&flight, remote);
 	flight.timeout_ms = REMOTE_LOGIN_TIMEOUT_MS;
+	flight.on_response = note_id;
 	if (imap_session_has(remote->session, IMAP_CAP_ID))
 		(void)remote_flight_add(&flight, id_command());
 	if (enable != NULL)
