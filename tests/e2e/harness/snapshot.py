@@ -40,6 +40,7 @@ class RemoteView:
     def __init__(self, imap, with_dates=True):
         self.imap = imap
         self.with_dates = with_dates
+        self.has_waiting = False
         self.hashes = {}
 
     def snapshot(self):
@@ -91,6 +92,19 @@ def describe(message):
     return f"{sha} ({' '.join(sorted(flags))}) {date}"
 
 
+def without_waiting(remote, local):
+    """A server without UIDPLUS keeps what is removed, marked \\Deleted."""
+    left = {}
+    for name, messages in remote.items():
+        here = local.get(name, Counter())
+        waiting = Counter({message: count for message, count
+                           in (messages - here).items()
+                           if "\\deleted" in message[1]})
+        if name in local or not messages or messages - waiting:
+            left[name] = messages - waiting
+    return left
+
+
 def difference(remote, local, limit=12):
     """What tells the two apart, one line each; empty when nothing does."""
     lines = []
@@ -122,9 +136,11 @@ def compare(view, maildir, prefix=""):
 
     Only mailboxes whose names begin with `prefix` count."""
     try:
-        return difference(
-            below(prefix, view.snapshot()),
-            below(prefix, local_snapshot(maildir, view.with_dates)))
+        remote = below(prefix, view.snapshot())
+        local = below(prefix, local_snapshot(maildir, view.with_dates))
+        if view.has_waiting:
+            remote = without_waiting(remote, local)
+        return difference(remote, local)
     except FileNotFoundError as problem:
         return [f"a file moved while it was looked at: {problem}"]
     except ImapError as problem:

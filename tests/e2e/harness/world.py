@@ -50,6 +50,9 @@ class World:
         self.program = Program(self.directory, {"home": self.account})
         self.imap = server.connect(user)
         self.view = snapshot.RemoteView(self.imap)
+        # Without UIDPLUS a removed message is marked \Deleted and stays
+        # until somebody expunges the mailbox: EXPUNGE would take others along.
+        self.view.has_waiting = rung == "plain"
 
     def configure(self, **account):
         self.account.update(account)
@@ -91,8 +94,23 @@ class World:
         """{subject: flags}, or None without such a mailbox. Twins: a list."""
         if folder not in self.imap.mailboxes()[0]:
             return None
-        found = self.imap.fetch(folder)
-        return by_subject((body, flags) for flags, _, body in found.values())
+        found = self.imap.fetch(folder).values()
+        messages = by_subject((body, flags) for flags, _, body in found)
+        if self.view.has_waiting and messages:
+            return self.without_waiting(folder, messages)
+        return messages
+
+    def without_waiting(self, folder, messages):
+        """Marked \Deleted, and not in the Maildir: as good as gone."""
+        here = self.local(folder)
+        left = {}
+        for name, flags in messages.items():
+            known = (here or {}).get(name, [])
+            kept = [each for each in flags
+                    if "\\Deleted" not in each or each in known]
+            if kept:
+                left[name] = kept
+        return left if left or here is not None else None
 
     def local(self, folder):
         if folder not in self.maildir.folders():
