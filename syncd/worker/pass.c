@@ -114,6 +114,11 @@ static bool finish(struct account *account, struct error *error)
 	return true;
 }
 
+static bool is_complete(const struct account *account)
+{
+	return account->local_is_complete && account->remote_is_complete;
+}
+
 bool pass_run(struct account *account, struct error *error)
 {
 	begin(account);
@@ -125,9 +130,12 @@ bool pass_run(struct account *account, struct error *error)
 	account->local_is_complete = local_is_complete(account);
 	if (!bind_arrivals(account, error) ||
 		!apply_resolve_intents(account, error) ||
-		!end_epochs(account, error) || !apply_plan(account, error))
+		!end_epochs(account, error))
 		return false;
-	return finish(account, error);
+	/* What is told of half a view would not be what is done. */
+	if (account->is_dry_run && !is_complete(account))
+		return true;
+	return apply_plan(account, error) && finish(account, error);
 }
 
 /* Gives the event loop its turn: the watch, the supervisor, timers. */
@@ -148,8 +156,8 @@ static bool pause_ms(
 
 static bool wants_more(const struct account *account)
 {
-	return account->wants_again || !account->local_is_complete ||
-		!account->remote_is_complete;
+	return !is_complete(account) ||
+		(account->wants_again && !account->is_dry_run);
 }
 
 bool pass_run_to_end(struct account *account, struct error *error)
@@ -159,8 +167,7 @@ bool pass_run_to_end(struct account *account, struct error *error)
 
 		if (!pass_run(account, error))
 			return false;
-		if (!wants_more(account) || account->is_stopping ||
-			account->is_dry_run)
+		if (!wants_more(account) || account->is_stopping)
 			return true;
 		wait_ms = local_settle_left_ms(account);
 		if (wait_ms == 0 && i > 0)
@@ -168,5 +175,8 @@ bool pass_run_to_end(struct account *account, struct error *error)
 		if (!pause_ms(account, wait_ms, error))
 			return false;
 	}
+	account_log(account, ACCOUNT_LOG_INFO,
+		"%s is never quiet for long enough: not all could be done yet",
+		account->local_is_complete ? "the server" : "the Maildir");
 	return true;
 }

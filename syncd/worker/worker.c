@@ -66,7 +66,8 @@ int worker_pass_code(const struct account *account)
 	struct state_cursor cursor = { 0 };
 	struct arena arena;
 	struct pair pair;
-	bool has_held = account->held_count > 0 || account->skipped_count > 0;
+	bool has_held = account->held_count > 0 || account->skipped_count > 0 ||
+		!account->local_is_complete || !account->remote_is_complete;
 
 	arena_init(&arena);
 	while (!has_held &&

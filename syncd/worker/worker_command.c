@@ -379,7 +379,9 @@ static int plan_only(
 		worker->account->is_dry_run = true;
 		worker->account->wants_sweep = true;
 	}
+	/* Without a watch only what has been quiet for long is certain. */
 	if (worker->account != NULL &&
+		local_watch(worker->account, &worker->error) &&
 		pass_run_to_end(worker->account, &worker->error))
 		code = worker_pass_code(worker->account);
 	else
