@@ -40,6 +40,10 @@ static const char *const TABLE_NAMES[TABLE_TOTAL] = {
 	[TABLE_PENDING_REMOTE] = "pending_remote",
 };
 
+/* Pages read through the map stay in the page cache, but need not count as this
+   process's memory: a walk over everything touches all of them once. */
+#define READS_PER_FORGET 2048
+
 struct state_db {
 	char *path;
 	int fd; /* holds the lock */
@@ -51,6 +55,9 @@ struct state_db {
 	bool is_broken;   /* a commit failed: only closing is left */
 	bool is_map_full; /* the last transaction did not fit */
 	unsigned begin_count;
+	unsigned read_count;
+	void *map; /* where LMDB has it; NULL = look it up */
+	size_t map_size;
 	struct error error;      /* of the transaction */
 	struct error read_error; /* first since it was asked for */
 };
@@ -335,6 +342,24 @@ bool state_db_is_good(const struct state_db *db)
 	return db->writer != NULL && db->error.code == ERROR_NONE;
 }
 
+/* LMDB does not tell where its map is, the kernel does. What is borrowed from
+   the map stays valid: pages come back when they are looked at. */
+static void forget_pages(struct state_db *db)
+{
+	db->read_count = 0;
+	if (db->map == NULL &&
+		!state_file_mapping(db->fd, &db->map, &db->map_size))
+		db->map = NULL;
+	else
+		(void)madvise(db->map, db->map_size, MADV_DONTNEED);
+}
+
+static void count_read(struct state_db *db)
+{
+	if (++db->read_count >= READS_PER_FORGET)
+		forget_pages(db);
+}
+
 static bool grow(struct state_db *db, struct error *error)
 {
 	size_t size;
@@ -345,6 +370,7 @@ static bool grow(struct state_db *db, struct error *error)
 		return true;
 	if (size > SIZE_MAX / 2)
 		return set_error(error, MDB_MAP_FULL, "grow state", db->path);
+	db->map = NULL;
 	result = mdb_env_set_mapsize(db->env, size * 2);
 	if (result == 0) {
 		db->is_map_full = false;
@@ -380,20 +406,6 @@ bool state_db_begin(struct state_db *db, struct error *error)
 	}
 	error_clear(&db->error);
 	return true;
-}
-
-/* Pages read through the map stay in the page cache, but need not count as
-   this process's memory: a first sync touches all of them once. */
-static void forget_pages(struct state_db *db)
-{
-	MDB_envinfo info;
-	MDB_stat stat;
-
-	(void)mdb_env_info(db->env, &info);
-	(void)mdb_env_stat(db->env, &stat);
-	if (info.me_mapaddr != NULL)
-		(void)madvise(info.me_mapaddr,
-			(info.me_last_pgno + 1) * stat.ms_psize, MADV_DONTNEED);
 }
 
 bool state_db_commit(struct state_db *db, struct error *error)
@@ -500,6 +512,7 @@ static int lookup(struct state_db *db, enum state_table table,
 
 	if (db->writer != NULL && db->error.code != ERROR_NONE)
 		return MDB_NOTFOUND;
+	count_read(db);
 	return mdb_get(transaction(db), db->tables[table], &key_val, value);
 }
 
@@ -574,6 +587,7 @@ bool state_db_walk_next(struct state_db_walk *walk, struct state_key *key_out,
 
 	if (walk->cursor == NULL)
 		return false;
+	count_read(walk->db);
 	result = step(walk, &key_val, &value);
 	if (result != 0 && result != MDB_NOTFOUND)
 		fail(walk->db, result, "read state");

@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -139,5 +141,56 @@ bool state_file_extend(int fd, unsigned long long size, struct error *error)
 		return true;
 	if (ftruncate(fd, (off_t)size) == -1)
 		return error_set_errno(error, "cannot extend the state's file");
+	return true;
+}
+
+static bool parse_hex(const char *text, size_t size, uint64_t *number_out)
+{
+	char padded[16] = "0000000000000000";
+
+	if (size == 0 || size > sizeof(padded))
+		return false;
+	memcpy(padded + sizeof(padded) - size, text, size);
+	return number_parse_hex64(padded, sizeof(padded), number_out);
+}
+
+/* "START-END PERMS OFFSET MAJOR:MINOR INODE path", the first two in hex.
+   Device, inode and a shared mapping, so that no other one is ever meant. */
+static bool parse_mapping(const char *line, const struct stat *info,
+	uint64_t *start_out, uint64_t *end_out)
+{
+	char file_text[64];
+	size_t start_size = strcspn(line, "-");
+	size_t end_size = strcspn(line + start_size, " ");
+
+	(void)snprintf(file_text, sizeof(file_text), " %02x:%02x %llu ",
+		major(info->st_dev), minor(info->st_dev),
+		(unsigned long long)info->st_ino);
+	return strstr(line, file_text) != NULL &&
+		strncmp(line + start_size + end_size, " r--s ", 6) == 0 &&
+		parse_hex(line, start_size, start_out) &&
+		parse_hex(line + start_size + 1, end_size - 1, end_out);
+}
+
+bool state_file_mapping(int fd, void **start_out, size_t *size_out)
+{
+	struct stat info;
+	char line[512];
+	uint64_t start = 0, end = 0;
+	FILE *maps;
+	bool is_found = false;
+
+	if (fstat(fd, &info) == -1)
+		return false;
+	maps = fopen("/proc/self/maps", "re");
+	if (maps == NULL)
+		return false;
+	while (!is_found && fgets(line, sizeof(line), maps) != NULL)
+		is_found = parse_mapping(line, &info, &start, &end);
+	(void)fclose(maps);
+	if (!is_found || end <= start)
+		return false;
+	*start_out = (void *)(uintptr_t)start;
+	*size_out = (size_t)(end - start);
 	return true;
 }

@@ -3,6 +3,7 @@
 #define STORE_STATE_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/compiler.h"
 #include "base/error.h"
@@ -25,5 +26,9 @@ bool state_file_close_on_exec(int fd, struct error *error) MUST_CHECK;
    truncated one through a memory map is an error and no SIGBUS. */
 bool state_file_extend(
 	int fd, unsigned long long size, struct error *error) MUST_CHECK;
+
+/* Where the file is mapped into this process. False: not, or not to be
+   found. */
+bool state_file_mapping(int fd, void **start_out, size_t *size_out) MUST_CHECK;
 
 #endif
