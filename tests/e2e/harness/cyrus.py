@@ -107,12 +107,14 @@ class Cyrus:
                 os.chown(found, self.owner.pw_uid, self.owner.pw_gid)
 
     def start(self):
+        # Ended, it ends its whole process group: servers of other tests.
         config = self.base / "imapd.conf"
         self.process = subprocess.Popen(
             [self.bin / "master", "-D", "-C", config, "-M",
              self.base / "cyrus.conf", "-p", self.base / "conf/master.pid"],
             env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True)
         environment.wait_until(self.is_up, 30, f"cyrus in {self.base}")
         return self
 

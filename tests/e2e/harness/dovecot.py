@@ -132,7 +132,8 @@ class Dovecot:
         self.process = subprocess.Popen(
             [shutil.which("dovecot", path=path_of_daemons()), "-F", "-c",
              str(self.config)], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True)
         environment.wait_until(self.is_up, 20, f"dovecot in {self.base}")
         return self
 
