@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "syncd/worker/clock.h"
+#include "syncd/worker/transport_tcp.h"
 
 #define PIECE_SIZE 16384 /* octets compressed or decompressed at a time */
 
@@ -211,6 +212,7 @@ enum transport_ready transport_wait(struct transport *transport,
 		if (has_more(transport))
 			return TRANSPORT_READY;
 		events |= transport->read_event;
+		transport_tcp_hurry(transport->fd);
 	}
 	if ((wanted & TRANSPORT_WRITE) != 0)
 		events |= transport->write_event;

@@ -353,3 +353,11 @@ int transport_tcp_connect(struct loop *loop, const char *host, uint16_t port,
 	return transport_tcp_race(
 		loop, host, addresses, count, deadline_ms, error);
 }
+
+void transport_tcp_hurry(int fd)
+{
+	const int on = 1;
+
+	/* A tunnel's socket has no such option. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
