@@ -47,17 +47,21 @@ class Demo:
         """Follows the daemon from its start until all is there."""
         program = self.world.program
         say("$ " + " ".join(program.command("daemon")))
-        start = time.monotonic()
+        start = told = time.monotonic()
+        shown = 0
         program.start_daemon(wait=False)
         while True:
-            time.sleep(0.25)
+            time.sleep(0.1)
             found = sum(1 for _ in self.files())
             program.check_daemon()
-            say(f"  {time.monotonic() - start:5.1f} s  {found:6,} of "
-                f"{expected:,} messages in the Maildir")
+            now = time.monotonic()
+            if now - told >= 1 or (found > shown and now - told >= 0.25):
+                say(f"  {now - start:5.1f} s  {found:6,} of {expected:,} "
+                    f"messages on the disk")
+                shown, told = found, now
             if found >= expected and "watching" in program.states():
                 break
-            if time.monotonic() - start > 600:
+            if now - start > 600:
                 raise environment.Failure("the first sync does not end")
         say(f"  the first sync took {time.monotonic() - start:.1f} s")
         self.world.assert_equal()
@@ -65,8 +69,9 @@ class Demo:
             "both sides")
 
     def files(self):
-        for folder in self.mail.folders():
-            yield from self.mail.entries(folder)
+        """Also those in tmp: they are named when a batch of them is safe."""
+        for sub in ("tmp", "new", "cur"):
+            yield from self.mail.root.glob(f"**/{sub}/*")
 
     def show(self, what, act, is_there):
         """Does `act`, waits for `is_there` on the other side, tells."""
@@ -121,7 +126,7 @@ class Demo:
     def from_the_maildir(self):
         say("\nA change in the Maildir, until it shows on the server:")
         mail = self.mail
-        letter = mail.letter("Demo", "later")
+        letter = mail.letter("Demo", "waiting")
         self.show("new folder Demo/Größe",
                   lambda: mail.make_folder("Demo/Größe"),
                   lambda: "Demo/Größe" in self.imap.mailboxes()[0])
@@ -131,9 +136,9 @@ class Demo:
         self.show("flag F",
                   lambda: mail.add_letters(self.entry("two"), "F"),
                   lambda: "\\Flagged" in self.remote("two")[0])
-        self.show(f"keyword later (letter {letter})",
+        self.show(f"keyword waiting (letter {letter})",
                   lambda: mail.add_letters(self.entry("two"), letter),
-                  lambda: "later" in self.remote("two")[0])
+                  lambda: "waiting" in self.remote("two")[0])
         self.show("move to Demo/Größe, by rename",
                   lambda: mail.move(mail.set_letters(
                       self.entry("two"), "F"), "Demo/Größe"),
@@ -173,6 +178,9 @@ def run(server):
         demo.from_the_server()
         demo.from_the_maildir()
         demo.finish()
+    except environment.Failure:
+        say("\nThe daemon's log ends with:\n" + world.program.log()[-4000:])
+        raise
     finally:
         world.close()
 
