@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "syncd/worker/clock.h"
 
+#define META_OPEN       "open"
 #define LOG_TEXT_SIZE   1024
 #define HOLD_DELAY_S    60
 #define HOLD_MAX_S      (6 * 3600)
@@ -539,6 +540,39 @@ out:
 	return is_open;
 }
 
+/* Whether the process before ended in order. */
+static bool was_closed(struct account *account)
+{
+	struct arena arena;
+	const uint8_t *data;
+	size_t size;
+	bool is_open;
+
+	arena_init(&arena);
+	is_open = state_meta_get(
+			  account->state, META_OPEN, &arena, &data, &size) &&
+		size == 1 && data[0] == 1;
+	arena_finish(&arena);
+	return !is_open;
+}
+
+static bool mark_open(
+	struct account *account, uint8_t is_open, struct error *error)
+{
+	if (!state_begin(account->state, error))
+		return false;
+	state_meta_put(account->state, META_OPEN, &is_open, 1);
+	return state_commit(account->state, error);
+}
+
+/* After a crash or a power cut everything in the state is looked at once. */
+static bool check_state(struct account *account, struct error *error)
+{
+	if (!was_closed(account) && !state_check(account->state, error))
+		return false;
+	return mark_open(account, 1, error);
+}
+
 static bool open_parts(
 	struct account *account, const char *directory, struct error *error)
 {
@@ -551,7 +585,7 @@ static bool open_parts(
 	path = alloc_format("%s/state.mdb", directory);
 	account->state = state_open(path, error);
 	free(path);
-	if (account->state == NULL)
+	if (account->state == NULL || !check_state(account, error))
 		return false;
 	keyword_table_init(&account->keywords);
 	state_keywords_get(account->state, &account->keywords);
@@ -591,8 +625,13 @@ struct account *account_open(const struct config *config,
 
 void account_close(struct account *account)
 {
+	struct error ignored = { 0 };
+
 	if (account == NULL)
 		return;
+	/* If this fails the state is checked at the next start: no harm. */
+	if (account->state != NULL && mark_open(account, 0, &ignored))
+		error_clear(&ignored);
 	remote_close(account->remote);
 	watch_close(account->watch);
 	maildir_close(account->maildir);

@@ -1,5 +1,6 @@
 #include "syncd/worker/pass.h"
 
+#include "base/number.h"
 #include "syncd/worker/apply.h"
 #include "syncd/worker/bind.h"
 #include "syncd/worker/clock.h"
@@ -11,6 +12,11 @@
 #define ROUND_COUNT_MAX 6
 #define PASS_COUNT_MAX  12
 #define PAUSE_MS        100
+
+#define META_MAINTAINED "maintained"
+#define DAY_S           (24 * 3600)
+#define MAINTENANCE_S   DAY_S
+#define TOMB_S          (90 * DAY_S)
 
 static bool connect_remote(struct account *account, struct error *error)
 {
@@ -100,6 +106,55 @@ static bool end_epochs(struct account *account, struct error *error)
 	return true;
 }
 
+/* ---- Once a day ---- */
+
+static int64_t last_maintenance(struct account *account)
+{
+	struct arena arena;
+	const uint8_t *data;
+	size_t size;
+	int64_t time = 0;
+
+	arena_init(&arena);
+	if (state_meta_get(
+		    account->state, META_MAINTAINED, &arena, &data, &size) &&
+		size == sizeof(uint64_t))
+		time = (int64_t)number_read_be64(data);
+	arena_finish(&arena);
+	return time;
+}
+
+static void clean_tmp(struct account *account, int64_t now)
+{
+	for (size_t i = 0; i < account->folder_count; i++)
+		if (account->folders[i]->is_on_disk)
+			(void)maildir_clean_tmp(account->maildir,
+				account->folders[i]->record.path, now);
+}
+
+/* What is kept for a time only, and what crashes left behind. */
+static bool maintain(struct account *account, struct error *error)
+{
+	int64_t now = account_now();
+	struct error failure = { 0 };
+	uint8_t time[sizeof(uint64_t)];
+
+	if (now - last_maintenance(account) < MAINTENANCE_S)
+		return true;
+	clean_tmp(account, now);
+	if (!maildir_retention_purge(account->maildir,
+		    account->config->retention_s / DAY_S, now, &failure))
+		account_log(
+			account, ACCOUNT_LOG_WARNING, "%s", failure.message);
+	number_write_be64(time, (uint64_t)now);
+	if (!state_begin(account->state, error))
+		return false;
+	state_journal_purge(account->state, now);
+	state_tomb_purge(account->state, now - TOMB_S);
+	state_meta_put(account->state, META_MAINTAINED, time, sizeof(time));
+	return state_commit(account->state, error);
+}
+
 static bool finish(struct account *account, struct error *error)
 {
 	if (account->is_dry_run)
@@ -111,7 +166,7 @@ static bool finish(struct account *account, struct error *error)
 		account->settle_ms = SETTLE_MS;
 	account->is_starting = false;
 	account->last_success = account_now();
-	return true;
+	return maintain(account, error);
 }
 
 static bool is_complete(const struct account *account)
