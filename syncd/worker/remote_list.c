@@ -238,6 +238,25 @@ static bool check_list(struct listing *listing,
 	return true;
 }
 
+/* STATUS of the selected mailbox may be as old as the last command that looked
+   at it (Dovecot). NOOP looks, but not before what is sent along with it. */
+static bool refresh_selected(struct remote *remote, struct error *error)
+{
+	if (imap_session_has(remote->session, IMAP_CAP_UNSELECT))
+		return true;
+	return remote_do(remote, imap_command_new(IMAP_COMMAND_PLAIN, "NOOP"),
+		"look at the mailbox", error);
+}
+
+static void add_unselect(struct remote_flight *flight)
+{
+	if (!imap_session_has(flight->remote->session, IMAP_CAP_UNSELECT))
+		return;
+	(void)remote_flight_add(
+		flight, imap_command_new(IMAP_COMMAND_UNSELECT, "UNSELECT"));
+	remote_forget_selection(flight->remote);
+}
+
 static bool run_list(struct listing *listing, struct imap_command *command,
 	struct error *error)
 {
@@ -246,15 +265,14 @@ static bool run_list(struct listing *listing, struct imap_command *command,
 	struct remote_call *call;
 	bool is_done;
 
+	if (remote->selection.name != NULL && !refresh_selected(remote, error))
+		return false;
 	forget_mailboxes(listing);
 	remote_flight_init(&flight, remote);
 	flight.data = listing;
 	flight.on_response = handle_response;
-	/* STATUS of the selected mailbox may be as old as the last command that
-	   looked at it (Dovecot). */
 	if (remote->selection.name != NULL)
-		(void)remote_flight_add(
-			&flight, imap_command_new(IMAP_COMMAND_PLAIN, "NOOP"));
+		add_unselect(&flight);
 	if (listing->prefix_count == 0 &&
 		imap_session_has(remote->session, IMAP_CAP_NAMESPACE))
 		(void)remote_flight_add(&flight,
