@@ -36,6 +36,14 @@ static bool is_lost_by_epoch(
 		folder->record.state == FOLDER_EPOCH;
 }
 
+/* Deleted as far as a server without UIDPLUS can: what comes with the same
+   content is another message, not this one moved. */
+static bool is_waiting(const struct account *account, const struct pair *pair)
+{
+	return (pair->remote.flags.system & FLAG_DELETED) != 0 &&
+		!remote_abilities(account->remote)->has_uidplus;
+}
+
 static bool role_of(const struct account *account, const struct pair *pair,
 	enum match_role *role_out)
 {
@@ -48,7 +56,8 @@ static bool role_of(const struct account *account, const struct pair *pair,
 		*role_out = MATCH_LOCAL_ARRIVAL;
 	else if (remote == PRESENCE_PRESENT && local == PRESENCE_NEVER)
 		*role_out = MATCH_REMOTE_ARRIVAL;
-	else if (local == PRESENCE_ABSENT && remote == PRESENCE_PRESENT)
+	else if (local == PRESENCE_ABSENT && remote == PRESENCE_PRESENT &&
+		!is_waiting(account, pair))
 		*role_out = MATCH_LOCAL_SUSPECT;
 	else if (remote == PRESENCE_ABSENT && local == PRESENCE_PRESENT)
 		*role_out = MATCH_REMOTE_SUSPECT;
