@@ -76,8 +76,10 @@ static bool is_wanted(const struct selected *selected, const char *mailbox)
 
 	if (selected->mailboxes == NULL)
 		return true;
-	json_array_foreach(selected->mailboxes, i, name) if (mailbox != NULL &&
-		strcmp(json_string_value(name), mailbox) == 0) return true;
+	json_array_foreach(selected->mailboxes, i, name)
+		if (mailbox != NULL &&
+			strcmp(json_string_value(name), mailbox) == 0)
+			return true;
 	return false;
 }
 
@@ -88,10 +90,9 @@ static json_t *narrowed(const struct selected *selected, json_t *account)
 	json_t *mailbox;
 	size_t i;
 
-	json_array_foreach(json_object_get(account, "mailboxes"), i,
-		mailbox) if (is_wanted(selected,
-				     ipc_text(mailbox, "name")))(void)
-		json_array_append(mailboxes, mailbox);
+	json_array_foreach(json_object_get(account, "mailboxes"), i, mailbox)
+		if (is_wanted(selected, ipc_text(mailbox, "name")))
+			(void)json_array_append(mailboxes, mailbox);
 	(void)json_object_set_new(copy, "mailboxes", mailboxes);
 	return copy;
 }

@@ -345,8 +345,8 @@ static json_t *with_account(const json_t *message, const char *account)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)message, key, value)(void)
-		json_object_set(copy, key, value);
+	json_object_foreach((json_t *)(uintptr_t)message, key, value)
+		(void)json_object_set(copy, key, value);
 	(void)json_object_set_new(copy, "account", json_string(account));
 	return copy;
 }
@@ -368,10 +368,12 @@ static void give_lines(
 	const json_t *line;
 	size_t i;
 
-	json_array_foreach(lines, i, line) if (json_is_string(line))
-		client_send(client,
-			json_pack("{s:s, s:s, s:s}", "type", "line", "account",
-				account, "text", json_string_value(line)));
+	json_array_foreach(lines, i, line)
+		if (json_is_string(line))
+			client_send(client,
+				json_pack("{s:s, s:s, s:s}", "type", "line",
+					"account", account, "text",
+					json_string_value(line)));
 }
 
 static void answered(struct call **link, const json_t *message)

@@ -166,15 +166,13 @@ static void write_mailboxes(const json_t *mailboxes,
 	const json_t *mailbox;
 	size_t i;
 
-	json_array_foreach(mailboxes, i, mailbox)
-	{
+	json_array_foreach(mailboxes, i, mailbox) {
 		size_t size = length(text_of(mailbox, "name"));
 
 		if (size > columns && (has_all || is_remarkable(mailbox)))
 			columns = size > 40 ? 40 : size;
 	}
-	json_array_foreach(mailboxes, i, mailbox)
-	{
+	json_array_foreach(mailboxes, i, mailbox) {
 		if (has_all || is_remarkable(mailbox))
 			write_mailbox(mailbox, columns, style, text);
 		else
@@ -248,8 +246,7 @@ void status_write(const json_t *accounts, const struct status_style *style,
 	const json_t *account;
 	size_t i;
 
-	json_array_foreach(accounts, i, account)
-	{
+	json_array_foreach(accounts, i, account) {
 		if (i > 0)
 			buf_add_byte(text, '\n');
 		write_account(account, style, text);
@@ -265,9 +262,10 @@ static int account_code(const json_t *account)
 	if (json_is_object(json_object_get(account, "error")) ||
 		strcmp(text_of(account, "state"), "held") == 0)
 		return CODE_LEFT_OVER;
-	json_array_foreach(
-		mailboxes, i, mailbox) if (number(mailbox, "held") > 0 ||
-		number(mailbox, "failed") > 0) return CODE_LEFT_OVER;
+	json_array_foreach(mailboxes, i, mailbox)
+		if (number(mailbox, "held") > 0 ||
+			number(mailbox, "failed") > 0)
+			return CODE_LEFT_OVER;
 	return CODE_IN_SYNC;
 }
 
@@ -277,7 +275,8 @@ int status_code(const json_t *accounts)
 	const json_t *account;
 	size_t i;
 
-	json_array_foreach(accounts, i, account) if (account_code(account) >
-		code) code = account_code(account);
+	json_array_foreach(accounts, i, account)
+		if (account_code(account) > code)
+			code = account_code(account);
 	return code;
 }

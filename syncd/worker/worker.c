@@ -289,25 +289,35 @@ static void send_synced(struct worker *worker, const json_t *ids, int code,
 	size_t i;
 	json_t *id;
 
-	json_array_foreach(ids, i, id)(void) ipc_send(worker->ipc,
-		json_pack("{s:s, s:O, s:i, s:s, s:{s:I, s:I, s:I, s:I, "
-			  "s:I, s:I, s:I, s:f}}",
-			"type", "synced", "id", id, "code", code, "error",
-			worker->error.message, "summary", "downloaded",
-			(json_int_t)(now->downloaded - before->downloaded),
-			"uploaded",
-			(json_int_t)(now->uploaded - before->uploaded), "moved",
-			(json_int_t)(now->moved_local + now->moved_remote -
-				before->moved_local - before->moved_remote),
-			"flagged",
-			(json_int_t)(now->flagged_local + now->flagged_remote -
-				before->flagged_local - before->flagged_remote),
-			"deleted",
-			(json_int_t)(now->deleted_local + now->deleted_remote -
-				before->deleted_local - before->deleted_remote),
-			"failed", (json_int_t)now->failed, "held",
-			(json_int_t)worker->account->held_count, "seconds",
-			seconds));
+	json_array_foreach(ids, i, id)
+		(void)ipc_send(worker->ipc,
+			json_pack("{s:s, s:O, s:i, s:s, s:{s:I, s:I, s:I, s:I, "
+				  "s:I, s:I, s:I, s:f}}",
+				"type", "synced", "id", id, "code", code,
+				"error", worker->error.message, "summary",
+				"downloaded",
+				(json_int_t)(now->downloaded -
+					before->downloaded),
+				"uploaded",
+				(json_int_t)(now->uploaded - before->uploaded),
+				"moved",
+				(json_int_t)(now->moved_local +
+					now->moved_remote -
+					before->moved_local -
+					before->moved_remote),
+				"flagged",
+				(json_int_t)(now->flagged_local +
+					now->flagged_remote -
+					before->flagged_local -
+					before->flagged_remote),
+				"deleted",
+				(json_int_t)(now->deleted_local +
+					now->deleted_remote -
+					before->deleted_local -
+					before->deleted_remote),
+				"failed", (json_int_t)now->failed, "held",
+				(json_int_t)worker->account->held_count,
+				"seconds", seconds));
 }
 
 /* How long a look at everything takes when there is nothing to do, and whether

@@ -39,8 +39,10 @@ static bool is_named(const json_t *mailboxes, const char *path)
 
 	if (json_array_size(mailboxes) == 0)
 		return true;
-	json_array_foreach(mailboxes, i, name) if (json_is_string(name) &&
-		strcmp(json_string_value(name), path) == 0) return true;
+	json_array_foreach(mailboxes, i, name)
+		if (json_is_string(name) &&
+			strcmp(json_string_value(name), path) == 0)
+			return true;
 	return false;
 }
 

@@ -142,9 +142,9 @@ static size_t count_type(const json_t *list, const char *type)
 	const json_t *message;
 	size_t i;
 
-	json_array_foreach(list, i,
-		message) if (strcmp(ipc_text(message, "type"), type) == 0)
-		count++;
+	json_array_foreach(list, i, message)
+		if (strcmp(ipc_text(message, "type"), type) == 0)
+			count++;
 	return count;
 }
 
