@@ -9,7 +9,8 @@
 
 #define REMOTE_INPUT_SIZE         65536
 #define REMOTE_TIMEOUT_MS         120000 /* without any progress */
-#define REMOTE_LOGIN_TIMEOUT_MS   60000
+#define REMOTE_LOGIN_TIMEOUT_MS   30000
+#define REMOTE_ALIVE_TIMEOUT_MS   30000 /* for what is answered at once */
 #define REMOTE_PROBE_TIMEOUT_MS   10000
 #define REMOTE_GOODBYE_TIMEOUT_MS 2000
 #define REMOTE_QUEUE_MAX          262144 /* octets of a message on its way */

@@ -257,6 +257,17 @@ static void add_unselect(struct remote_flight *flight)
 	remote_forget_selection(flight->remote);
 }
 
+/* It lives, and may take its time for the list. */
+static bool handle_done(struct remote_flight *flight, struct remote_call *call,
+	const struct imap_response *response, struct error *error)
+{
+	(void)call;
+	(void)response;
+	(void)error;
+	flight->timeout_ms = REMOTE_TIMEOUT_MS;
+	return true;
+}
+
 static bool run_list(struct listing *listing, struct imap_command *command,
 	struct error *error)
 {
@@ -277,6 +288,10 @@ static bool run_list(struct listing *listing, struct imap_command *command,
 		imap_session_has(remote->session, IMAP_CAP_NAMESPACE))
 		(void)remote_flight_add(&flight,
 			imap_command_new(IMAP_COMMAND_PLAIN, "NAMESPACE"));
+	/* Every pass begins here, so that a dead connection shows here. */
+	flight.on_done = handle_done;
+	if (flight.call_count > 0)
+		flight.timeout_ms = REMOTE_ALIVE_TIMEOUT_MS;
 	call = remote_flight_add(&flight, command);
 	is_done = remote_flight_run(&flight, error) &&
 		check_list(listing, &flight, call, error);
