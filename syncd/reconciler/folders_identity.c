@@ -211,6 +211,28 @@ static void take_by_validity(struct folder *folder,
 	}
 }
 
+/* Left on one side only, where the other has a folder of the very name that has
+   no other half either: one folder now, whatever they were. A rename cut off
+   half-way looks like this. */
+static void take_namesake(struct folder *folder,
+	const struct folders_input *input, struct index *remote,
+	struct index *local)
+{
+	struct slot *slot = NULL;
+
+	if (folder->local != NULL && folder->remote == NULL &&
+		!is_inbox(folder->local_path))
+		slot = index_find(remote, folder->local_path);
+	if (slot != NULL)
+		take_remote(folder, input, slot);
+	slot = NULL;
+	if (folder->remote != NULL && folder->local == NULL &&
+		!is_inbox(folder->remote_path))
+		slot = index_find(local, folder->remote_path);
+	if (slot != NULL)
+		take_local(folder, input, slot);
+}
+
 /* Sorted, equal paths lie together: all but the first collide. */
 static void hold_doubles(struct folder_set *set,
 	const struct folders_input *input, struct index *remote)
@@ -301,5 +323,8 @@ void folders_identify(struct folder_set *set, const struct folders_input *input)
 	for (size_t i = 0; i < set->count; i++)
 		if (set->folders[i].record != NULL)
 			take_by_validity(&set->folders[i], input, &remote);
+	for (size_t i = 0; i < set->count; i++)
+		if (set->folders[i].record != NULL)
+			take_namesake(&set->folders[i], input, &remote, &local);
 	add_unrecorded(set, input, &remote, &local);
 }
