@@ -272,9 +272,11 @@ static bool is_undecided(struct mailboxes_round *round,
 	const struct account_folder *folder, const struct folder_record *record)
 {
 	bool must_scan = record->had_remote && !folder->is_listed &&
-		folder->is_on_disk && folder->needs_scan;
+		folder->is_on_disk && folder->record.has_local &&
+		folder->needs_scan;
 	bool must_observe = record->had_local && !folder->is_on_disk &&
-		folder->is_listed && folder->needs_observe;
+		folder->is_listed && account_folder_is_active(folder) &&
+		folder->needs_observe;
 
 	if (!must_scan && !must_observe)
 		return false;
