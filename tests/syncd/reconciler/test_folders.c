@@ -280,6 +280,11 @@ static void test_an_interrupted_rename_is_finished(void **state)
 			"rename-local 1 A-renaming-1 > A" },
 		{ "A-renaming-1#i", "A@1", "A#i@1",
 			"rename-remote 1 A-renaming-1 > A" },
+		/* Carried out here, not recorded, and the server gives no
+		   identity: by then both have the new name. */
+		{ "B:8", "B@1", "A:7@1", "record 1 A > B" },
+		{ "B:8 C", "B@1 C@2", "A:7@1", "record 1 A > B, adopt C" },
+		{ "B", "B@2", "A@1", "adopt B, forget 1 A" },
 	};
 
 	(void)state;
