@@ -646,6 +646,7 @@ void account_close(struct account *account)
 	free(account->plain_paths);
 	skipped_free(account->skipped, account->skipped_count);
 	skipped_free(account->skipped_before, account->skipped_before_count);
+	buf_finish(&account->told_folders);
 	if (account->lock_fd != -1)
 		close(account->lock_fd);
 	free(account);

@@ -114,6 +114,7 @@ struct account {
 	size_t skipped_before_count;
 
 	bool is_dry_run;
+	struct buf told_folders; /* lines a dry run printed of folders */
 	bool is_stopping;        /* finish the message at hand, then stop */
 	bool wants_sweep;        /* full flags where there is no CONDSTORE */
 	bool wants_folder_list;  /* the Maildir's folders may have changed */

@@ -399,6 +399,44 @@ static const char *const OPERATION_WORDS[] = {
 	[FOLDER_HOLD] = "hold folder",
 };
 
+/* Its messages come into no plan before the folder is there. */
+static void write_content(const struct mailboxes_round *round,
+	const struct folder_operation *operation, struct buf *line)
+{
+	const struct remote_mailbox *mailbox;
+
+	if (operation->kind == FOLDER_CREATE_REMOTE)
+		buf_add_text(line, ", and upload what is in it");
+	if (operation->kind != FOLDER_CREATE_LOCAL)
+		return;
+	mailbox = find_mailbox(round, operation->path);
+	if (mailbox != NULL && mailbox->has_status)
+		buf_add_format(line, ", and download %u message%s",
+			mailbox->message_count,
+			mailbox->message_count == 1 ? "" : "s");
+}
+
+/* Every look at the mailboxes finds the same again: it is told once. */
+static void tell(const struct mailboxes_round *round,
+	const struct folder_operation *operation)
+{
+	struct account *account = round->account;
+	struct buf line = { 0 };
+
+	buf_add_format(&line, "%s: %s", OPERATION_WORDS[operation->kind],
+		operation->path);
+	if (operation->new_path != NULL)
+		buf_add_format(&line, " -> %s", operation->new_path);
+	write_content(round, operation, &line);
+	buf_add_byte(&line, '\n');
+	if (strstr(buf_text(&account->told_folders), buf_text(&line)) == NULL) {
+		buf_add_text(&account->told_folders, buf_text(&line));
+		account_plan_line(
+			account, "%.*s", (int)line.size - 1, buf_text(&line));
+	}
+	buf_finish(&line);
+}
+
 bool mailboxes_carry_out(struct mailboxes_round *round,
 	const struct folders_plan *plan, struct error *error)
 {
@@ -409,13 +447,7 @@ bool mailboxes_carry_out(struct mailboxes_round *round,
 		struct error failure = { 0 };
 
 		if (account->is_dry_run && operation->kind != FOLDER_ADOPT) {
-			account_plan_line(account, "%s: %s%s%s",
-				OPERATION_WORDS[operation->kind],
-				operation->path,
-				operation->new_path == NULL ? "" : " -> ",
-				operation->new_path == NULL
-					? ""
-					: operation->new_path);
+			tell(round, operation);
 			continue;
 		}
 		if (operation->kind != FOLDER_ADOPT)

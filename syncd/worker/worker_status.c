@@ -131,8 +131,9 @@ static void tally(struct account *account, struct folder_tally *tallies)
 	arena_finish(&arena);
 }
 
-static const char *folder_state_name(
-	const struct account_folder *folder, const struct folder_tally *tally)
+/* `is_looking` false: nobody has looked, so nothing is pending either. */
+static const char *folder_state_name(const struct account_folder *folder,
+	const struct folder_tally *tally, bool is_looking)
 {
 	switch (folder->record.state) {
 	case FOLDER_EPOCH:
@@ -149,11 +150,14 @@ static const char *folder_state_name(
 		return "held";
 	if (folder->record.error != NULL)
 		return "failing";
-	return folder->needs_observe || folder->needs_scan ? "pending" : "ok";
+	return is_looking && (folder->needs_observe || folder->needs_scan)
+		? "pending"
+		: "ok";
 }
 
 static json_t *mailbox_object(struct account *account,
-	const struct account_folder *folder, const struct folder_tally *tally)
+	const struct account_folder *folder, const struct folder_tally *tally,
+	bool is_looking)
 {
 	const struct folder *record = &folder->record;
 
@@ -161,8 +165,8 @@ static json_t *mailbox_object(struct account *account,
 		record->path, "messages",
 		(json_int_t)state_folder_local_count(
 			account->state, record->folder_id),
-		"state", folder_state_name(folder, tally), "last_success",
-		time_or_null(record->last_success), "held",
+		"state", folder_state_name(folder, tally, is_looking),
+		"last_success", time_or_null(record->last_success), "held",
 		(json_int_t)tally->held_count, "failed",
 		(json_int_t)tally->failed_count, "error", record->error);
 }
@@ -183,7 +187,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*first)->record.path, (*second)->record.path);
 }
 
-static json_t *mailbox_list(struct account *account)
+static json_t *mailbox_list(struct account *account, bool is_looking)
 {
 	size_t count = account->folder_count;
 	struct folder_tally *tallies = alloc(count, sizeof(*tallies));
@@ -197,14 +201,26 @@ static json_t *mailbox_list(struct account *account)
 		tallies[i].folder_id = sorted[i]->record.folder_id;
 	tally(account, tallies);
 	for (size_t i = 0; i < count; i++)
-		(void)json_array_append_new(
-			list, mailbox_object(account, sorted[i], &tallies[i]));
+		(void)json_array_append_new(list,
+			mailbox_object(
+				account, sorted[i], &tallies[i], is_looking));
 	for (size_t i = 0; i < account->skipped_count; i++)
 		(void)json_array_append_new(
 			list, skipped_object(&account->skipped[i]));
 	free(sorted);
 	free(tallies);
 	return list;
+}
+
+/* Of a process that has made no pass: when a mailbox was last in sync. */
+static int64_t last_success(const struct account *account)
+{
+	int64_t newest = account->last_success;
+
+	for (size_t i = 0; i < account->folder_count; i++)
+		if (account->folders[i]->record.last_success > newest)
+			newest = account->folders[i]->record.last_success;
+	return newest;
 }
 
 json_t *worker_status(struct worker *worker)
@@ -220,11 +236,13 @@ json_t *worker_status(struct worker *worker)
 		"name", worker->account_config->name, "state",
 		state_name(worker), "since", (json_int_t)worker->since,
 		"last_success",
-		time_or_null(account == NULL ? 0 : account->last_success),
+		time_or_null(account == NULL ? 0 : last_success(account)),
 		"error", error_object(&worker->error), "pending", "local",
 		(json_int_t)local, "remote", (json_int_t)remote, "server",
 		server_object(worker), "mailboxes",
-		account == NULL ? json_array() : mailbox_list(account));
+		account == NULL ? json_array()
+				: mailbox_list(account,
+					  worker->state != WORKER_STOPPED));
 }
 
 void worker_send_status(struct worker *worker, json_t *id)

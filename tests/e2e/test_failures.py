@@ -97,10 +97,15 @@ class Server(scene.Scene):
     def test_dry_run_changes_nothing(self):
         world = self.world(with_proxy=True)
         world.imap.append("INBOX", to_wire(small_message("down")))
+        world.imap.create("Work")
+        world.imap.append("Work", to_wire(small_message("there")))
         world.maildir.deliver("INBOX", small_message("up"))
         before = sorted(map(str, world.maildir.root.rglob("*")))
         done = world.program.sync("--dry-run")
-        self.assertGreaterEqual(len(done.stdout.splitlines()), 2)
+        told = done.stdout.splitlines()
+        self.assertGreaterEqual(len(told), 3)
+        self.assertEqual(len(told), len(set(told)), told)
+        self.assertIn("create folder here: Work, and download 1 message", told)
         self.assertEqual(world.proxy.changing_commands(), [])
         self.assertEqual(
             before, sorted(map(str, world.maildir.root.rglob("*"))))
