@@ -122,11 +122,13 @@ bool remote_idle_start(
 	bool is_done;
 
 	if (!remote_begin(remote, error) ||
-		!remote_select_any(remote, wire_name, error))
+		!remote_select_any(
+			remote, wire_name, REMOTE_ALIVE_TIMEOUT_MS, error))
 		return false;
 	remote->is_idle_wanted = true;
 	submit_idle(remote);
 	remote_flight_init(&flight, remote);
+	flight.timeout_ms = REMOTE_ALIVE_TIMEOUT_MS;
 	call = remote_flight_adopt(&flight, remote->idle_id);
 	is_done = remote_flight_run(&flight, error) &&
 		(remote->idle_state == REMOTE_IDLE_ON ||

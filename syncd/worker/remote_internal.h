@@ -173,7 +173,7 @@ void remote_note_selected(struct remote *remote, const char *wire_name,
 	const struct remote_call *call);
 void remote_forget_selection(struct remote *remote);
 bool remote_select_any(struct remote *remote, const char *wire_name,
-	struct error *error) MUST_CHECK;
+	uint64_t timeout_ms, struct error *error) MUST_CHECK;
 struct flags remote_read_flags(
 	struct remote *remote, const struct imap_words *words);
 

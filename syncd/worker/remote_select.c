@@ -150,8 +150,8 @@ static bool is_selected(const struct remote *remote, const char *wire_name)
 		imap_session_state(remote->session) == IMAP_SESSION_SELECTED;
 }
 
-bool remote_select_any(
-	struct remote *remote, const char *wire_name, struct error *error)
+bool remote_select_any(struct remote *remote, const char *wire_name,
+	uint64_t timeout_ms, struct error *error)
 {
 	struct remote_flight flight;
 	struct remote_call *call;
@@ -160,6 +160,7 @@ bool remote_select_any(
 	if (is_selected(remote, wire_name))
 		return true;
 	remote_flight_init(&flight, remote);
+	flight.timeout_ms = timeout_ms;
 	flight.owned = REMOTE_OWNS_ALL;
 	flight.on_response = select_response;
 	call = remote_add_select(&flight, wire_name, NULL);
@@ -177,7 +178,7 @@ bool remote_select(struct remote *remote, const char *wire_name,
 	uint32_t uid_validity, struct error *error)
 {
 	if (!remote_begin(remote, error) ||
-		!remote_select_any(remote, wire_name, error))
+		!remote_select_any(remote, wire_name, REMOTE_TIMEOUT_MS, error))
 		return false;
 	if (remote->selection.uid_validity == uid_validity)
 		return true;
