@@ -47,6 +47,16 @@ class History:
         return any(abs(one[0] - other[0]) < self.window and
                    one[1] != other[1] for one in strong for other in acts)
 
+    def merged_copies(self, name):
+        """Copied on both sides at about the same time: nobody can tell
+        whether the two are one message, and one is what they may become."""
+        times = {side: [act[0] for act in self.acts[name]
+                        if act[1:] == (side, "copy")]
+                 for side in ("local", "remote")}
+        return sum(any(abs(here - there) < self.window
+                       for there in times["remote"])
+                   for here in times["local"])
+
     def wrongs(self, counts):
         """`counts`: {name: how many are there}. One line for each wrong."""
         lines = []
@@ -54,6 +64,7 @@ class History:
             there = counts.get(name, 0)
             most = 1 + self.copies[name]
             least = max(0, most - self.removals[name])
+            least = max(min(1, least), least - self.merged_copies(name))
             if not self.is_contested(name):
                 most = least
             if there < least:
