@@ -32,17 +32,36 @@ static bool stays_new(const struct pair *pair, const struct flags *flags)
 	return pair->local.is_new && flags_is_empty(flags);
 }
 
+/* The name without its letters, but for those unknown: in the folder it comes
+   from, because a to z mean something else in every folder. */
+static bool bare_name(struct account *account, const struct pair *pair,
+	struct buf *name, struct error *error)
+{
+	struct account_folder *from =
+		account_folder(account, pair->local.folder_id);
+	const struct flags none = { 0 };
+
+	return local_load_letters(account, from, error) &&
+		maildir_name_with_flags(
+			pair->local.name, &from->letters, &none, name, error);
+}
+
 static bool wanted_name(struct account *account, struct account_folder *folder,
 	const struct pair *pair, const struct flags *flags, struct buf *name,
 	struct error *error)
 {
-	if (!local_add_letters(account, folder, flags, error))
-		return false;
-	return stays_new(pair, flags)
-		? maildir_name_with_flags(pair->local.name, &folder->letters,
-			  flags, name, error)
-		: maildir_name_for_cur(pair->local.name, &folder->letters,
-			  flags, name, error);
+	struct buf bare = { 0 };
+	bool is_done = false;
+
+	if (bare_name(account, pair, &bare, error) &&
+		local_add_letters(account, folder, flags, error))
+		is_done = stays_new(pair, flags)
+			? maildir_name_with_flags(buf_text(&bare),
+				  &folder->letters, flags, name, error)
+			: maildir_name_for_cur(buf_text(&bare),
+				  &folder->letters, flags, name, error);
+	buf_finish(&bare);
+	return is_done;
 }
 
 /* A fresh unique part for a name that is taken. */
