@@ -573,11 +573,24 @@ static bool scan(struct account *account, struct account_folder *folder,
 	struct arena arena;
 	bool is_done;
 
+	switch (maildir_folder_stat(
+		account->maildir, folder->record.path, &stat, error)) {
+	case MAILDIR_DONE:
+		break;
+	case MAILDIR_MISSING:
+		/* Nothing is concluded here: the next listing of folders is. */
+		folder->is_on_disk = false;
+		account->wants_folder_list = true;
+		account->wants_again = true;
+		return true;
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		return false;
+	}
 	if (!local_load_letters(account, folder, error))
 		return false;
-	if (maildir_folder_stat(account->maildir, folder->record.path, &stat,
-		    error) == MAILDIR_DONE &&
-		is_clean(&folder->record, &stat)) {
+	if (is_clean(&folder->record, &stat)) {
 		folder->needs_scan = false;
 		return true;
 	}
