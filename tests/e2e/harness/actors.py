@@ -166,10 +166,17 @@ class RemoteActor(Actor):
     def folders(self):
         return self.imap.mailboxes()[0]
 
+    def alive(self, mailbox, with_body=True):
+        """Without those marked \\Deleted: nobody here sets the mark but to
+        remove, and without UIDPLUS that is all that can be done."""
+        found = self.imap.fetch(mailbox, with_body)
+        return {uid: each for uid, each in found.items()
+                if "\\Deleted" not in each[0]}
+
     def pick(self):
         """A random message: (mailbox, uid, name, flags)."""
         mailbox = self.random.choice(self.folders())
-        found = self.imap.fetch(mailbox, with_body=False)
+        found = self.alive(mailbox, with_body=False)
         validity = self.imap.uid_validity
         uid = self.random.choice(list(found))
         key = (mailbox, validity, uid)
@@ -220,7 +227,7 @@ class RemoteActor(Actor):
 
     def history_count(self, mailbox, name):
         return sum(subject(body) == name for _, _, body
-                   in self.imap.fetch(mailbox).values())
+                   in self.alive(mailbox).values())
 
     def do_remove(self):
         mailbox, uid, name, _ = self.pick()
@@ -241,7 +248,7 @@ class RemoteActor(Actor):
         self.imap.delete(name)
 
     def touch_all(self, mailbox, kind):
-        for _, _, body in self.imap.fetch(mailbox).values():
+        for _, _, body in self.alive(mailbox).values():
             self.history.add(self.side, kind, subject(body), mailbox)
 
 
