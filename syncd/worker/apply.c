@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "syncd/reconciler/decide.h"
+#include "syncd/reconciler/merge.h"
 
 /* Uploads are read and sent by the window, so that memory stays bounded. */
 #define UPLOAD_WINDOW 500
@@ -143,6 +144,42 @@ void apply_agree(struct pair *pair, const struct policy *policy)
 	pair->reason = NULL;
 	pair->attempt_count = 0;
 	pair->retry_at = 0;
+}
+
+static bool is_same_pull(const struct stage *stage,
+	const struct operation *operation, const struct pair *pair,
+	const struct decision *decision)
+{
+	const struct folder_policy *folder =
+		policy_folder(&stage->policy, decision->folder_id);
+	struct flags merged;
+
+	if (!decision->has_pull || folder == NULL)
+		return false;
+	merged = merge_masked(
+		&decision->merged, &pair->local.flags, &folder->local_mask);
+	return flags_equal(&merged, &operation->merged);
+}
+
+bool apply_is_still_wanted(struct stage *stage,
+	const struct operation *operation, const struct pair *pair)
+{
+	struct decision decision = decide(pair, &stage->policy);
+	bool is_wanted = true;
+
+	if (operation->kind == OPERATION_FLAG_LOCAL)
+		is_wanted = is_same_pull(stage, operation, pair, &decision);
+	else if (operation->kind == OPERATION_FLAG_REMOTE)
+		is_wanted = decision.has_push &&
+			flags_equal(&decision.push_add, &operation->add) &&
+			flags_equal(&decision.push_remove, &operation->remove);
+	else if (operation->kind == OPERATION_DELETE_LOCAL)
+		is_wanted = decision.existence == EXISTENCE_DELETE_LOCAL;
+	else if (operation->kind == OPERATION_DELETE_REMOTE)
+		is_wanted = decision.existence == EXISTENCE_DELETE_REMOTE;
+	if (!is_wanted)
+		stage->account->wants_again = true;
+	return is_wanted;
 }
 
 /* ---- What there is to plan ---- */

@@ -61,6 +61,12 @@ void stage_drop(
 void stage_end_intent(struct stage *stage, uint64_t intent_id);
 bool stage_commit(struct stage *stage, struct error *error) MUST_CHECK;
 
+/* Readers of mail act while transfers run: would the operation still be planned
+   for the pair as it is now? Of the stages after the transfers. When not, asks
+   for another pass. */
+bool apply_is_still_wanted(struct stage *stage,
+	const struct operation *operation, const struct pair *pair);
+
 /* After an effect was written into the pair: records what both sides now agree
    on, and that nothing is wrong with it any more. */
 void apply_agree(struct pair *pair, const struct policy *policy);

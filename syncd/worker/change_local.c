@@ -195,7 +195,8 @@ static bool flag_one(struct stage *stage, const struct operation *operation,
 	struct pair pair;
 
 	if (!reload(stage, operation, &pair) ||
-		pair.local.presence != PRESENCE_PRESENT)
+		pair.local.presence != PRESENCE_PRESENT ||
+		!apply_is_still_wanted(stage, operation, &pair))
 		return true;
 	folder = account_folder(account, pair.local.folder_id);
 	if (folder == NULL)
@@ -258,7 +259,8 @@ static bool delete_one(struct stage *stage, const struct operation *operation,
 	struct pair pair;
 
 	if (!reload(stage, operation, &pair) ||
-		pair.local.presence != PRESENCE_PRESENT)
+		pair.local.presence != PRESENCE_PRESENT ||
+		!apply_is_still_wanted(stage, operation, &pair))
 		return true;
 	folder = account_folder(account, pair.local.folder_id);
 	place = local_place(account, &pair);

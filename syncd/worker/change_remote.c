@@ -26,7 +26,9 @@ static void group_init(struct group *group, struct account *account,
 		if (!state_pair_get(account->state, operations[i].pair->mid,
 			    &group->stage.arena, pair) ||
 			pair->remote.presence != PRESENCE_PRESENT ||
-			pair->remote.folder_id != operations[i].folder_id)
+			pair->remote.folder_id != operations[i].folder_id ||
+			!apply_is_still_wanted(
+				&group->stage, &operations[i], pair))
 			continue;
 		uid_set_add(&group->uids, pair->remote.uid);
 		group->count++;
