@@ -144,6 +144,45 @@ char *arena_format(struct arena *arena, const char *format, ...)
 	return text;
 }
 
+/* A big array that has a block for itself grows in place, or moves without
+   leaving its old copy behind. NULL when it has none. */
+static void *grow_block(
+	struct arena *arena, const void *items, size_t old_size, size_t size)
+{
+	struct arena_block *block = arena->block;
+
+	if (block == NULL || block->data != items || block->used < old_size ||
+		block->capacity <= BLOCK_SIZE_MAX)
+		return NULL;
+	if (size > SIZE_MAX - sizeof(*block))
+		abort();
+	block = alloc_resize(block, 1, sizeof(*block) + size);
+	memset(block->data + old_size, 0, size - old_size);
+	arena->used += size - block->used;
+	block->capacity = size;
+	block->used = size;
+	arena->block = block;
+	return block->data;
+}
+
+static void *grow_items(struct arena *arena, const void *items, size_t count,
+	size_t grown_count, size_t size)
+{
+	void *grown = NULL;
+
+	if (grown_count > SIZE_MAX / size)
+		abort();
+	if (count > 0)
+		grown = grow_block(
+			arena, items, count * size, grown_count * size);
+	if (grown != NULL)
+		return grown;
+	grown = arena_alloc(arena, grown_count, size);
+	if (count > 0)
+		memcpy(grown, items, count * size);
+	return grown;
+}
+
 void *arena_push(struct arena *arena, void *items_pointer, size_t *count,
 	size_t *capacity, size_t size)
 {
@@ -153,14 +192,13 @@ void *arena_push(struct arena *arena, void *items_pointer, size_t *count,
 	   bytes is the only well-defined way to read and set it. */
 	memcpy(&items, items_pointer, sizeof(items));
 	if (*count == *capacity) {
-		size_t grown_count = *capacity > 0 ? *capacity * 2 : 8;
-		unsigned char *grown = arena_alloc(arena, grown_count, size);
+		/* Big ones by half: what is not used yet is memory too. */
+		size_t grown_count = *capacity < 4096 ? *capacity * 2 + 8
+						      : *capacity * 3 / 2;
 
-		if (*count > 0)
-			memcpy(grown, items, *count * size);
-		memcpy(items_pointer, &grown, sizeof(grown));
+		items = grow_items(arena, items, *count, grown_count, size);
+		memcpy(items_pointer, &items, sizeof(items));
 		*capacity = grown_count;
-		items = grown;
 	}
 	return items + (*count)++ * size;
 }

@@ -32,8 +32,9 @@ char *arena_format(struct arena *arena, const char *format, ...) MUST_CHECK
 
 /* Grows an array that lives in an arena: returns one more zeroed element behind
    `*items_pointer` (the address of your T *), already counted in `*count`, and
-   doubles `*capacity` as needed. The old copy stays in the
-   arena, so this is for arrays that are built once. */
+   raises `*capacity` as needed. Elements move when it does: a small array's
+   old copy stays in the arena, a big one's is gone. So this is for arrays that
+   are built once, and pointers into them are taken afterwards. */
 void *arena_push(struct arena *arena, void *items_pointer, size_t *count,
 	size_t *capacity, size_t size) MUST_CHECK;
 

@@ -42,7 +42,7 @@ static const char *const TABLE_NAMES[TABLE_TOTAL] = {
 
 /* Pages read through the map stay in the page cache, but need not count as this
    process's memory: a walk over everything touches all of them once. */
-#define READS_PER_FORGET 2048
+#define READS_PER_FORGET 1024
 
 struct state_db {
 	char *path;

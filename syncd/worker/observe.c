@@ -5,7 +5,7 @@
 #include "syncd/reconciler/merge.h"
 #include "syncd/worker/clock.h"
 
-#define ROWS_PER_COMMIT 2048
+#define ROWS_PER_COMMIT 1024
 /* Few UIDs are looked up one by one, many by walking what is known. */
 #define VANISHED_LOOKUP_MAX 256
 /* Without CONDSTORE flags change unnoticed: how old a full listing may be. */
