@@ -129,10 +129,10 @@ static struct view view_make(
 	struct view view = {
 		.pair = pair,
 		.policy = policy,
-		.remote = behind_barrier(
-			pair->remote.presence, policy->remote_is_complete),
-		.local = behind_barrier(
-			pair->local.presence, policy->local_is_complete),
+		.remote = behind_barrier(pair->remote.presence,
+			policy->remote_is_complete && !policy->remote_is_blind),
+		.local = behind_barrier(pair->local.presence,
+			policy->local_is_complete && !policy->local_is_blind),
 	};
 
 	if (view.remote == PRESENCE_PRESENT)

@@ -38,6 +38,10 @@ struct policy {
 	   count as unknown and unbound messages wait. */
 	bool remote_is_complete;
 	bool local_is_complete;
+	/* A folder of that side could not be looked at, and may hold what is
+	   missing elsewhere: absences count as unknown, the rest goes on. */
+	bool remote_is_blind;
+	bool local_is_blind;
 };
 
 /* NULL when the folder is not synced. */

@@ -358,6 +358,8 @@ struct policy account_policy(const struct account *account, struct arena *arena)
 		: 100;
 	policy.remote_is_complete = account->remote_is_complete;
 	policy.local_is_complete = account->local_is_complete;
+	policy.remote_is_blind = account->remote_is_blind;
+	policy.local_is_blind = account->local_is_blind;
 	return policy;
 }
 

@@ -34,6 +34,7 @@ struct account_folder {
 	bool is_listed;     /* in the last LIST */
 	bool is_on_disk;    /* in the last listing of the Maildir */
 	bool is_watched;    /* new/ and cur/ have a watch */
+	bool is_doubtful;   /* its last observation left absences open */
 	bool has_failed;    /* in this pass: leave it alone until the next */
 	/* STATUS of the last LIST. */
 	bool has_status;
@@ -121,6 +122,8 @@ struct account {
 	bool has_local_loss;     /* root missing or replaced: nothing follows */
 	bool remote_is_complete; /* see struct policy */
 	bool local_is_complete;
+	bool remote_is_blind;
+	bool local_is_blind;
 	bool has_listing;      /* the last LIST was complete and plausible */
 	bool wants_again;      /* something was left for another pass */
 	bool is_starting;      /* no pass has ended yet */

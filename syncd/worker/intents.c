@@ -28,15 +28,27 @@ static bool is_late(const struct intent *intent)
 	return account_now() - intent->time < LATE_COMMIT_S;
 }
 
+/* What happened there shows when it can be looked at. */
+static bool is_out_of_sight(const struct account *account, uint32_t folder_id)
+{
+	const struct account_folder *folder =
+		account_folder(account, folder_id);
+
+	return folder != NULL && (folder->has_failed || folder->is_doubtful);
+}
+
 /* Observed since, and not bound: it did not happen, or comes too late. */
 static void resolve_upload(struct stage *stage, const struct intent *intent)
 {
 	struct account *account = stage->account;
 	struct pair pair;
+	bool is_open = state_pair_get(account->state, intent->mid,
+			       &stage->arena, &pair) &&
+		pair.remote.presence != PRESENCE_PRESENT;
 
-	if (state_pair_get(account->state, intent->mid, &stage->arena, &pair) &&
-		pair.remote.presence == PRESENCE_NEVER &&
-		(is_late(intent) || !account->remote_is_complete)) {
+	if (is_open && is_out_of_sight(account, intent->to_folder_id))
+		return;
+	if (is_open && (is_late(intent) || !account->remote_is_complete)) {
 		struct account_folder *folder =
 			account_folder(account, intent->to_folder_id);
 
@@ -51,6 +63,9 @@ static void resolve_upload(struct stage *stage, const struct intent *intent)
 /* MOVE leaves each message in one of the two mailboxes; both were observed. */
 static void resolve_move(struct stage *stage, const struct intent *intent)
 {
+	if (is_out_of_sight(stage->account, intent->folder_id) ||
+		is_out_of_sight(stage->account, intent->to_folder_id))
+		return;
 	if (stage->account->remote_is_complete)
 		stage_end_intent(stage, intent->intent_id);
 	else
@@ -208,6 +223,9 @@ static bool resolve_copy(
 	struct account *account = stage->account;
 	uint32_t uid = 0;
 
+	if (is_out_of_sight(account, intent->folder_id) ||
+		is_out_of_sight(account, intent->to_folder_id))
+		return true;
 	if (!account->remote_is_complete) {
 		account->wants_again = true;
 		return true;
@@ -232,6 +250,8 @@ static void resolve_delete(struct stage *stage, const struct intent *intent)
 	struct account *account = stage->account;
 	struct pair pair;
 
+	if (is_out_of_sight(account, intent->folder_id))
+		return;
 	if (state_pair_get(account->state, intent->mid, &stage->arena, &pair) &&
 		pair.remote.presence == PRESENCE_PRESENT &&
 		intent->phase == INTENT_UNBOUND &&

@@ -641,6 +641,7 @@ bool local_is_complete(const struct account *account)
 {
 	for (size_t i = 0; i < account->folder_count; i++)
 		if (account->folders[i]->needs_scan &&
+			!account->folders[i]->has_failed &&
 			account->folders[i]->record.has_local &&
 			account_folder_is_active(account->folders[i]))
 			return false;

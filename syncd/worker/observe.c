@@ -361,6 +361,7 @@ static bool write_view(struct account *account, struct account_folder *folder,
 		state_abort(account->state);
 		return false;
 	}
+	folder->is_doubtful = view->is_doubtful;
 	if (view->is_doubtful) {
 		account_log(account, ACCOUNT_LOG_INFO,
 			"%s: the server's counts disagree: looking again later",

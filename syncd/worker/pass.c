@@ -43,8 +43,12 @@ static bool connect_remote(struct account *account, struct error *error)
 
 static void begin(struct account *account)
 {
-	for (size_t i = 0; i < account->folder_count; i++)
-		account->folders[i]->has_failed = false;
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+
+		folder->has_failed = false;
+		folder->needs_observe |= folder->is_doubtful;
+	}
 	account->remote_is_complete = false;
 	account->local_is_complete = false;
 	account->wants_again = false;
@@ -90,6 +94,25 @@ static bool look_until_quiet(struct account *account, struct error *error)
 	}
 	account->remote_is_complete = is_quiet && account->has_listing;
 	return true;
+}
+
+/* What a folder that could not be looked at may hold is not missing. One that
+   never could holds nothing of ours. */
+static void find_blind_spots(struct account *account)
+{
+	account->remote_is_blind = false;
+	account->local_is_blind = false;
+	for (size_t i = 0; i < account->folder_count; i++) {
+		const struct account_folder *folder = account->folders[i];
+
+		if (!account_folder_is_active(folder))
+			continue;
+		account->remote_is_blind |= folder->record.has_remote &&
+			folder->record.last_success != 0 &&
+			(folder->has_failed || folder->is_doubtful);
+		account->local_is_blind |= folder->record.has_local &&
+			folder->has_failed && folder->needs_scan;
+	}
 }
 
 static bool end_epochs(struct account *account, struct error *error)
@@ -183,6 +206,7 @@ bool pass_run(struct account *account, struct error *error)
 		!local_drain(account, error) || !local_observe(account, error))
 		return false;
 	account->local_is_complete = local_is_complete(account);
+	find_blind_spots(account);
 	if (!bind_arrivals(account, error) ||
 		!apply_resolve_intents(account, error) ||
 		!end_epochs(account, error))
