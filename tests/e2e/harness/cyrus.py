@@ -32,6 +32,7 @@ autocreate_quota: 0
 idlesocket: {base}/conf/socket/idle
 delete_mode: immediate
 expunge_mode: immediate
+munge8bit: no
 servername: localhost
 syslog_prefix: mailtwin-test
 """
