@@ -8,8 +8,6 @@
 #define ROWS_PER_COMMIT 1024
 /* Few UIDs are looked up one by one, many by walking what is known. */
 #define VANISHED_LOOKUP_MAX 256
-/* Without CONDSTORE flags change unnoticed: how old a full listing may be. */
-#define SWEEP_MS (5 * 60 * 1000)
 
 /* ---- What STATUS tells ---- */
 
@@ -31,14 +29,16 @@ static bool status_equal(const struct account_folder *folder)
 			folder->status_modseq == record->highest_modseq);
 }
 
-/* MESSAGES, UIDNEXT and UNSEEN say nothing about \Flagged and its like. */
+/* MESSAGES, UIDNEXT and UNSEEN say nothing about \Flagged and its like: without
+   CONDSTORE all flags are listed now and then. */
 static bool needs_sweep(
 	const struct account *account, const struct account_folder *folder)
 {
 	if (folder->status_modseq != 0)
 		return false;
 	return account->wants_sweep || folder->swept_at_ms == 0 ||
-		(int64_t)clock_now_ms() - folder->swept_at_ms > SWEEP_MS;
+		(int64_t)clock_now_ms() - folder->swept_at_ms >=
+		(int64_t)account->config->poll_s * 1000;
 }
 
 /* What is not listed cannot be selected: it is gone, or has another name. */

@@ -215,6 +215,8 @@ static void take_message(struct worker *worker, json_t *message)
 	} else if (strcmp(type, "sync") == 0) {
 		(void)json_array_append(
 			worker->sync_ids, json_object_get(message, "id"));
+		if (worker->account != NULL)
+			worker->account->wants_sweep = true;
 		worker->is_woken = true;
 		worker->is_asked = true;
 	} else if (strcmp(type, "status-request") == 0) {
