@@ -127,6 +127,7 @@ struct account {
 	bool has_listing;      /* the last LIST was complete and plausible */
 	bool wants_again;      /* something was left for another pass */
 	bool is_starting;      /* no pass has ended yet */
+	int64_t began_at_ms;   /* this pass */
 	uint64_t change_count; /* operations carried out in this pass */
 	int64_t absent_at_ms;  /* last time a file was first found absent */
 	int64_t settle_ms;

@@ -37,7 +37,7 @@ static bool needs_sweep(
 	if (folder->status_modseq != 0)
 		return false;
 	return account->wants_sweep || folder->swept_at_ms == 0 ||
-		(int64_t)clock_now_ms() - folder->swept_at_ms >=
+		account->began_at_ms - folder->swept_at_ms >=
 		(int64_t)account->config->poll_s * 1000;
 }
 

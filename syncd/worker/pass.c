@@ -52,6 +52,7 @@ static void begin(struct account *account)
 	account->remote_is_complete = false;
 	account->local_is_complete = false;
 	account->wants_again = false;
+	account->began_at_ms = (int64_t)clock_now_ms();
 	account->change_count = 0;
 	account->counters.failed = 0;
 }
