@@ -119,7 +119,7 @@ static void write_delivered(struct download *download,
 		/* Delivered before a crash, or another's file: the scan tells.
 		 */
 		download->folder->needs_scan = true;
-		download->folder->record.scan_count = 0;
+		download->folder->record.scanned_at_ns = 0;
 		account->wants_again = true;
 		break;
 	case MAILDIR_PENDING:

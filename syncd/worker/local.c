@@ -555,7 +555,11 @@ static bool write_scan(struct account *account, struct account_folder *folder,
 		note_scan(folder, scan);
 	account_folder_put(account, folder);
 	account_keywords_put(account);
-	return state_commit(account->state, error);
+	if (state_commit(account->state, error))
+		return true;
+	folder->needs_scan = true;
+	folder->record.scanned_at_ns = 0;
+	return false;
 }
 
 static bool scan(struct account *account, struct account_folder *folder,

@@ -331,7 +331,7 @@ static void directory_event(struct account *account,
 	if (strcmp(event->name, KEYWORDS_FILE_NAME) == 0 &&
 		event->kind != WATCH_GONE) {
 		folder->has_letters = false;
-		folder->record.scan_count = 0; /* letters may mean others now */
+		folder->record.scanned_at_ns = 0; /* letters may mean others now */
 		folder->needs_scan = true;
 		return;
 	}
@@ -412,10 +412,10 @@ bool local_drain(struct account *account, struct error *error)
 		event.sequence < end && watch_next(account->watch, &event))
 		is_done = take_event(account, &event, error);
 	account_keywords_put(account);
-	if (is_done)
-		return state_commit(account->state, error);
+	if (is_done && state_commit(account->state, error))
+		return true;
 	/* Events are gone with the transaction: the scan finds them again. */
 	state_abort(account->state);
 	lost(account);
-	return error->code != ERROR_CORRUPT;
+	return !is_done && error->code != ERROR_CORRUPT;
 }
