@@ -34,6 +34,8 @@ struct account_folder {
 	bool is_listed;     /* in the last LIST */
 	bool is_on_disk;    /* in the last listing of the Maildir */
 	bool is_watched;    /* new/ and cur/ have a watch */
+	bool is_made_anew;  /* on the server, by us: its mail was gone */
+	bool has_gap;       /* the server has more than was ever told */
 	bool is_doubtful;   /* its last observation left absences open */
 	bool has_failed;    /* in this pass: leave it alone until the next */
 	/* STATUS of the last LIST. */

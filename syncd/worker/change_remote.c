@@ -379,7 +379,8 @@ static bool verify(struct group *group, struct account_folder *folder,
 				folder->record.path, pair->remote.uid);
 			folder->record.uid_validity = 0;
 			look_again(account, folder);
-			continue;
+			uid_set_clear(verified);
+			return true;
 		}
 		told = message->flags;
 		known = pair->remote.flags;

@@ -148,7 +148,9 @@ static bool create_remote(struct mailboxes_round *round,
 	folder = folder_for(round, operation);
 	folder->record.mailbox = account_folder_text(folder, wire_name);
 	folder->record.delimiter = remote_delimiter(round);
-	/* A new mailbox has nothing of the old one's numbering. */
+	/* A new mailbox has nothing of the old one's numbering; if it was there
+	   all the time, its messages are found again by content. */
+	folder->is_made_anew = true;
 	folder->record.uid_validity = 0;
 	folder->record.highest_modseq = 0;
 	folder->record.mailbox_id = NULL;
@@ -316,6 +318,27 @@ static bool empty_remote(struct mailboxes_round *round,
 	return state_commit(account->state, error);
 }
 
+/* Messages last agreed on in a folder that is no more: what is left of them is
+   where it was moved to, and is new there. */
+static void release_messages(struct account *account, uint32_t folder_id)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
+		if (pair.synced.is_set && pair.synced.folder_id == folder_id &&
+			(pair.local.presence != PRESENCE_PRESENT ||
+				pair.remote.presence != PRESENCE_PRESENT)) {
+			pair.synced.is_set = false;
+			state_pair_put(account->state, &pair);
+		}
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+}
+
 static bool forget(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
@@ -336,6 +359,8 @@ static bool forget(struct mailboxes_round *round,
 			account->state, operation->folder_id) == 0;
 	folder->record.has_local = false;
 	folder->record.has_remote = false;
+	if (is_empty)
+		release_messages(account, operation->folder_id);
 	if (is_empty)
 		state_folder_delete(account->state, operation->folder_id);
 	else
@@ -520,6 +545,7 @@ static bool remove_emptied(struct account *account,
 	}
 	if (!state_begin(account->state, error))
 		return false;
+	release_messages(account, folder_id);
 	state_folder_delete(account->state, folder_id);
 	local_unwatch_folder(account, folder);
 	account_folder_remove(account, folder_id);

@@ -97,6 +97,7 @@ static void put_arrival(struct account *account,
 	const struct remote_message *message, struct arena *arena)
 {
 	struct pair pair = { .mid = state_pair_new_mid(account->state) };
+	struct pair other;
 
 	pair.remote.presence = PRESENCE_PRESENT;
 	pair.remote.folder_id = folder->record.folder_id;
@@ -112,6 +113,10 @@ static void put_arrival(struct account *account,
 	pair.local.name =
 		account_download_name(account, arena, folder->record.folder_id,
 			uid_validity, message->uid, message->internal_date);
+	/* The UID was another message's before. */
+	if (state_pair_by_unique(account->state, folder->record.folder_id,
+		    pair.local.name, arena, &other))
+		pair.local.name = NULL;
 	state_pair_put(account->state, &pair);
 	journal(account, &pair, "new");
 }
@@ -303,8 +308,14 @@ bool observe_end_epoch(struct account *account, struct account_folder *folder,
 		return false;
 	arena_init(&arena);
 	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
-		if (is_lost_in_epoch(&pair, folder->record.folder_id) &&
-			pair.hold != HOLD_EPOCH) {
+		bool is_lost =
+			is_lost_in_epoch(&pair, folder->record.folder_id);
+
+		if (is_lost && pair.local.presence == PRESENCE_ABSENT)
+			state_pair_delete(account->state, pair.mid);
+		else if (is_lost && folder->is_made_anew)
+			lose(account, &pair);
+		else if (is_lost && pair.hold != HOLD_EPOCH) {
 			pair.hold = HOLD_EPOCH;
 			pair.reason = "not found when the server renumbered "
 				      "its messages";
@@ -315,6 +326,7 @@ bool observe_end_epoch(struct account *account, struct account_folder *folder,
 	}
 	arena_finish(&arena);
 	folder->record.state = FOLDER_NORMAL;
+	folder->is_made_anew = false;
 	account_folder_put(account, folder);
 	if (lost_count > 0)
 		account_log(account, ACCOUNT_LOG_WARNING,
@@ -348,17 +360,68 @@ static void note_view(
 		uid_set_add_range(&record->frontier, 1, view->uid_next - 1);
 }
 
+/* A message given up by us that is there all the same: enumerated anew from
+   there on, for of what lies below the frontier only changes are told. */
+static void find_gap(struct account *account, struct account_folder *folder,
+	const struct remote_view *view)
+{
+	struct folder *record = &folder->record;
+	struct uid_set known = { 0 }, unknown = { 0 };
+	bool had_gap = folder->has_gap;
+	uint32_t first;
+
+	folder->has_gap = false;
+	if (!view->has_listing)
+		return;
+	state_folder_uids(account->state, record->folder_id, &known);
+	uid_set_copy(&unknown, &view->listing);
+	uid_set_remove_set(&unknown, &known);
+	first = uid_set_next(&unknown, 1);
+	if (first != 0) {
+		uid_set_remove_range(&record->frontier, first, UINT32_MAX);
+		folder->has_gap = true;
+		account->wants_again |= !had_gap;
+	}
+	uid_set_finish(&unknown);
+	uid_set_finish(&known);
+}
+
+/* Nothing of it is on disk: all is asked for again, and a new epoch is found
+   to be one again. */
+static void take_back(
+	struct folder *record, uint32_t uid_validity, enum folder_state state)
+{
+	record->uid_validity = uid_validity;
+	record->state = state;
+	record->highest_modseq = 0;
+	uid_set_clear(&record->frontier);
+}
+
+/* UIDs that were found to be other messages now are as void as those of another
+   UIDVALIDITY. */
+static bool is_void(struct account *account, const struct folder *record,
+	const struct remote_view *view)
+{
+	if (record->uid_validity != 0)
+		return view->is_new_epoch;
+	return state_folder_remote_count(account->state, record->folder_id) > 0;
+}
+
 static bool write_view(struct account *account, struct account_folder *folder,
 	struct remote_view *view, struct error *error)
 {
+	uint32_t uid_validity = folder->record.uid_validity;
+	enum folder_state state = folder->record.state;
+
 	if (!state_begin(account->state, error))
 		return false;
 	folder->record.permanent_flags = view->permanent_flags;
 	folder->record.allows_new_keywords = view->allows_new_keywords;
-	if (view->is_new_epoch && folder->record.uid_validity != 0)
+	if (is_void(account, &folder->record, view))
 		begin_epoch(account, folder);
 	if (!put_rows(account, folder, view, error)) {
 		state_abort(account->state);
+		take_back(&folder->record, uid_validity, state);
 		return false;
 	}
 	folder->is_doubtful = view->is_doubtful;
@@ -369,10 +432,14 @@ static bool write_view(struct account *account, struct account_folder *folder,
 	} else {
 		lose_vanished(account, folder->record.folder_id, view);
 		note_view(folder, view);
+		find_gap(account, folder, view);
 	}
 	account_folder_put(account, folder);
 	account_keywords_put(account);
-	return state_commit(account->state, error);
+	if (state_commit(account->state, error))
+		return true;
+	take_back(&folder->record, uid_validity, state);
+	return false;
 }
 
 bool observe_folder(struct account *account, struct account_folder *folder,

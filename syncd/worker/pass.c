@@ -47,7 +47,7 @@ static void begin(struct account *account)
 		struct account_folder *folder = account->folders[i];
 
 		folder->has_failed = false;
-		folder->needs_observe |= folder->is_doubtful;
+		folder->needs_observe |= folder->is_doubtful || folder->has_gap;
 	}
 	account->remote_is_complete = false;
 	account->local_is_complete = false;
