@@ -189,9 +189,10 @@ static bool die(struct remote *remote, struct error *error)
 
 /* At the start of every call: false = the connection breaks here, before
    anything happened. */
-static bool begin(struct remote *remote, struct error *error)
+static bool begin(struct remote *remote, const char *call, struct error *error)
 {
 	server.call_count++;
+	server.call = call;
 	if (remote->is_dead)
 		return error_set(error, ERROR_DISCONNECTED, "dead");
 	if (server.interfere != NULL)
@@ -201,6 +202,11 @@ static bool begin(struct remote *remote, struct error *error)
 		return die(remote, error);
 	}
 	return true;
+}
+
+static bool is_refused(const char *wire_name)
+{
+	return server.refuses != NULL && strcmp(server.refuses, wire_name) == 0;
 }
 
 /* At the end: false = it happened, and the answer is lost. */
@@ -298,7 +304,7 @@ bool remote_list(struct remote *remote, struct arena *arena,
 		arena_alloc(arena, FAKE_MAILBOX_MAX, sizeof(*mailboxes));
 	size_t count = 0;
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	for (size_t i = 0; i < FAKE_MAILBOX_MAX; i++)
 		if (server.mailboxes[i].name != NULL && !server.lists_nothing)
@@ -312,7 +318,7 @@ bool remote_list(struct remote *remote, struct arena *arena,
 bool remote_create(struct remote *remote, const char *name, struct arena *arena,
 	const char **wire_name_out, struct error *error)
 {
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	server.change_count++;
 	if (fake_mailbox(name) == NULL)
@@ -325,7 +331,7 @@ bool remote_rename(struct remote *remote, const char *wire_name,
 	const char *new_name, struct arena *arena, const char **wire_name_out,
 	struct error *error)
 {
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	server.change_count++;
 	if (fake_mailbox(wire_name) == NULL || fake_mailbox(new_name) != NULL)
@@ -340,7 +346,7 @@ bool remote_delete_empty(
 {
 	struct fake_mailbox *mailbox = fake_mailbox(wire_name);
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	if (mailbox != NULL && mailbox->count > 0)
 		return error_set(error, ERROR_REFUSED, "not empty");
@@ -357,10 +363,11 @@ bool remote_select(struct remote *remote, const char *wire_name,
 {
 	struct fake_mailbox *mailbox;
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	mailbox = fake_mailbox(wire_name);
-	if (mailbox == NULL || mailbox->uid_validity != uid_validity)
+	if (mailbox == NULL || mailbox->uid_validity != uid_validity ||
+		is_refused(wire_name))
 		return error_set(error, ERROR_REFUSED, "no such mailbox");
 	free(remote->selected);
 	remote->selected = alloc_text(wire_name);
@@ -369,7 +376,7 @@ bool remote_select(struct remote *remote, const char *wire_name,
 
 bool remote_unselect(struct remote *remote, struct error *error)
 {
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	free(remote->selected);
 	remote->selected = NULL;
@@ -394,13 +401,37 @@ static struct remote_message row(const struct fake_message *message)
 	};
 }
 
-static void put_row(struct arena *arena, struct remote_view *view,
-	size_t *capacity, const struct fake_message *message)
+static struct remote_message *put_row(struct arena *arena,
+	struct remote_view *view, size_t *capacity,
+	const struct fake_message *message)
 {
 	struct remote_message *item = arena_push(arena, &view->messages,
 		&view->message_row_count, capacity, sizeof(*item));
 
 	*item = row(message);
+	return item;
+}
+
+static void list_all(
+	const struct fake_mailbox *mailbox, struct remote_view *view)
+{
+	for (size_t i = 0; i < mailbox->count; i++)
+		uid_set_add(&view->listing, mailbox->messages[i].uid);
+	view->has_listing = true;
+}
+
+/* Without a listing the counts must agree, as in the real one. */
+static void check_counts(const struct remote_known *known,
+	const struct fake_mailbox *mailbox, struct remote_view *view)
+{
+	uint64_t vanished, fresh = 0;
+
+	uid_set_remove_range(&view->vanished, known->uid_next, UINT32_MAX);
+	vanished = uid_set_count(&view->vanished);
+	for (size_t i = 0; i < mailbox->count; i++)
+		fresh += mailbox->messages[i].uid >= known->uid_next;
+	if (known->message_count - vanished + fresh != mailbox->count)
+		list_all(mailbox, view);
 }
 
 bool remote_observe(struct remote *remote, const struct remote_known *known,
@@ -410,12 +441,13 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	struct fake_mailbox *mailbox;
 	uint64_t anchor = known->highest_modseq;
 	size_t capacity = 0;
+	bool is_afresh;
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	trace("OBSERVE", known->wire_name, "", NULL);
 	mailbox = fake_mailbox(known->wire_name);
-	if (mailbox == NULL)
+	if (mailbox == NULL || is_refused(known->wire_name))
 		return error_set(error, ERROR_REFUSED, "no such mailbox");
 	view.uid_validity = mailbox->uid_validity;
 	view.uid_next = mailbox->uid_next;
@@ -423,22 +455,29 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	view.highest_modseq = server.has_condstore ? mailbox->modseq : 0;
 	view.permanent_flags.system = FLAG_ALL_SYSTEM;
 	view.allows_new_keywords = true;
-	view.is_new_epoch = known->uid_validity != mailbox->uid_validity;
-	if (view.is_new_epoch || !server.has_condstore)
+	view.is_new_epoch = known->uid_validity != 0 &&
+		known->uid_validity != mailbox->uid_validity;
+	is_afresh = known->uid_validity == 0 || view.is_new_epoch;
+	if (is_afresh || !server.has_condstore)
 		anchor = 0;
 	for (size_t i = 0; i < mailbox->count; i++) {
 		const struct fake_message *message = &mailbox->messages[i];
 
-		if (!server.has_qresync)
-			uid_set_add(&view.listing, message->uid);
-		if (message->modseq > anchor || message->uid >= known->uid_next)
-			put_row(arena, &view, &capacity, message);
+		/* Of old ones only what changes is told. */
+		if (message->uid >= known->uid_next || is_afresh)
+			(void)put_row(arena, &view, &capacity, message);
+		else if (message->modseq > anchor)
+			put_row(arena, &view, &capacity, message)->has_size =
+				false;
 	}
-	view.has_listing = !server.has_qresync;
 	for (size_t i = 0; i < mailbox->gone_count; i++)
 		if (server.has_qresync &&
 			mailbox->gone[i].modseq > known->highest_modseq)
 			uid_set_add(&view.vanished, mailbox->gone[i].uid);
+	if (!server.has_qresync || is_afresh)
+		list_all(mailbox, &view);
+	else
+		check_counts(known, mailbox, &view);
 	free(remote->selected);
 	remote->selected = alloc_text(known->wire_name);
 	if (!end(remote, error)) {
@@ -463,11 +502,12 @@ bool remote_fetch_messages(struct remote *remote, const struct uid_set *uids,
 	struct remote_view view = { 0 };
 	size_t capacity = 0;
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	for (size_t i = 0; mailbox != NULL && i < mailbox->count; i++)
 		if (uid_set_contains(uids, mailbox->messages[i].uid))
-			put_row(arena, &view, &capacity, &mailbox->messages[i]);
+			(void)put_row(
+				arena, &view, &capacity, &mailbox->messages[i]);
 	*messages_out = view.messages;
 	*count_out = view.message_row_count;
 	return end(remote, error);
@@ -491,7 +531,7 @@ static bool fetch(struct remote *remote, const struct uid_set *uids,
 {
 	struct fake_mailbox *mailbox = selected(remote);
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	for (size_t i = 0; mailbox != NULL && i < mailbox->count; i++) {
 		const struct fake_message *message = &mailbox->messages[i];
@@ -542,7 +582,7 @@ bool remote_store(struct remote *remote, const struct remote_store *store,
 {
 	struct fake_mailbox *mailbox = selected(remote);
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	server.change_count++;
 	trace("STORE", remote->selected, "", store->uids);
@@ -569,7 +609,7 @@ static bool transfer(struct remote *remote, const struct uid_set *uids,
 	struct remote_receipt receipt = { .has_uids = server.has_receipts };
 	size_t capacity = 0;
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	server.change_count++;
 	trace(is_move ? "MOVE" : "COPY", remote->selected, to_name, uids);
@@ -618,7 +658,7 @@ bool remote_expunge(
 {
 	struct fake_mailbox *mailbox = selected(remote);
 
-	if (!begin(remote, error))
+	if (!begin(remote, __func__, error))
 		return false;
 	server.change_count++;
 	trace("EXPUNGE", remote->selected, "", uids);
@@ -657,7 +697,7 @@ bool remote_append(struct remote *remote, struct remote_append *appends,
 		struct fake_mailbox *mailbox = fake_mailbox(append->wire_name);
 		char *body;
 
-		if (!begin(remote, error))
+		if (!begin(remote, __func__, error))
 			return false;
 		server.change_count++;
 		server.append_count++;

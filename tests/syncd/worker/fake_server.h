@@ -44,9 +44,11 @@ struct fake_server {
 	/* What it offers. */
 	bool has_qresync, has_condstore, has_uidplus, has_move, has_receipts;
 	bool lists_nothing;
+	const char *refuses; /* this mailbox cannot be selected; or NULL */
 	/* Called in between, as a second client would act. */
 	void (*interfere)(void *data);
 	void *data;
+	const char *call; /* the function at work, for interfere() */
 	/* The connection breaks at this call (1 = the next); 0 = never. */
 	unsigned cut_in;
 	bool cut_after_effect; /* else before */
