@@ -48,6 +48,7 @@ struct account_folder {
 	bool has_seen_status;
 	uint32_t seen_uid_validity, seen_uid_next, seen_count, seen_unseen;
 	uint64_t seen_modseq;
+	int64_t looked_at_ms;                    /* start of the last scan */
 	int64_t swept_at_ms;                     /* last full flag listing */
 	uint64_t arrival_count, departure_count; /* to be transferred */
 	int64_t active_at_ms; /* last change: which mailboxes to IDLE on */

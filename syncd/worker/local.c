@@ -577,6 +577,7 @@ static bool scan(struct account *account, struct account_folder *folder,
 	struct arena arena;
 	bool is_done;
 
+	folder->looked_at_ms = (int64_t)clock_now_ms();
 	switch (maildir_folder_stat(
 		account->maildir, folder->record.path, &stat, error)) {
 	case MAILDIR_DONE:
@@ -610,14 +611,24 @@ static bool is_fatal(const struct error *error)
 	return error->code == ERROR_CORRUPT || error->code == ERROR_STOPPED;
 }
 
+/* What is missing elsewhere may have come here since, and no event tells. */
+static bool is_outdated(
+	const struct account *account, const struct account_folder *folder)
+{
+	return !folder->is_watched && account->absent_at_ms != 0 &&
+		folder->looked_at_ms <= account->absent_at_ms;
+}
+
 bool local_observe(struct account *account, struct error *error)
 {
 	for (size_t i = 0; i < account->folder_count; i++) {
 		struct account_folder *folder = account->folders[i];
 		struct error failure = { 0 };
 
-		if (!folder->needs_scan || !folder->record.has_local ||
-			!folder->is_on_disk)
+		if (!folder->record.has_local || !folder->is_on_disk)
+			continue;
+		folder->needs_scan |= is_outdated(account, folder);
+		if (!folder->needs_scan)
 			continue;
 		if (scan(account, folder, &failure))
 			continue;
@@ -643,11 +654,13 @@ uint64_t local_settle_left_ms(const struct account *account)
 
 bool local_is_complete(const struct account *account)
 {
-	for (size_t i = 0; i < account->folder_count; i++)
-		if (account->folders[i]->needs_scan &&
-			!account->folders[i]->has_failed &&
-			account->folders[i]->record.has_local &&
-			account_folder_is_active(account->folders[i]))
+	for (size_t i = 0; i < account->folder_count; i++) {
+		const struct account_folder *folder = account->folders[i];
+
+		if ((folder->needs_scan || is_outdated(account, folder)) &&
+			!folder->has_failed && folder->record.has_local &&
+			account_folder_is_active(folder))
 			return false;
+	}
 	return !account->has_local_loss && local_settle_left_ms(account) == 0;
 }
