@@ -239,6 +239,74 @@ static void test_folders_are_made_renamed_and_removed(void **state)
 	world_finish(&world);
 }
 
+/* A process that starts has scanned nothing and selected nothing yet. */
+static void test_folders_changed_while_nobody_looked_follow(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		world_init(&world, "    delete_limit: off\n", 14);
+		use_rung(&RUNGS[i]);
+		populate(&world);
+		fake_create("Fresh");
+		deliver_there(&world, "Fresh", 2, FLAG_SEEN);
+		world_converge(&world);
+		world_stop(&world);
+		local_remove_folder(&world, "Work");
+		fake_delete("Fresh");
+		fake_rename("Archive", "Old");
+		world_start(&world);
+		world_converge(&world);
+		assert_null(fake_mailbox("Work"));
+		assert_false(local_has_folder(&world, "Work"));
+		assert_false(local_has_folder(&world, "Fresh"));
+		assert_false(local_has_folder(&world, "Archive"));
+		assert_true(local_has_folder(&world, "Old"));
+		world_check_equal(&world, 6);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static void write_keywords(const struct world *world, const char *folder)
+{
+	char path[160];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/%s/dovecot-keywords",
+		world->maildir, folder);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs("0 work\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void test_a_letter_counts_once_it_has_a_meaning(void **state)
+{
+	struct world world;
+	struct fake_mailbox *work;
+	size_t keyword_count = 0;
+
+	(void)state;
+	world_init(&world, "", 15);
+	populate(&world);
+	work = fake_mailbox("Work");
+	local_set_letters(&world, "Work", 0, "Sa");
+	world_converge(&world);
+	assert_int_equal(flags_next_keyword(&work->messages[0].flags, 0), -1);
+	write_keywords(&world, "Work");
+	world_stop(&world);
+	world_start(&world);
+	world_converge(&world);
+	for (size_t i = 0; i < work->count; i++)
+		if (flags_next_keyword(&work->messages[i].flags, 0) >= 0)
+			keyword_count++;
+	assert_int_equal(keyword_count, 1);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 static void test_renumbered_mailbox_is_rebound_without_transfer(void **state)
 {
 	struct world world;
@@ -563,6 +631,9 @@ int main(void)
 		cmocka_unit_test(
 			test_a_flagged_message_survives_a_deletion_elsewhere),
 		cmocka_unit_test(test_folders_are_made_renamed_and_removed),
+		cmocka_unit_test(
+			test_folders_changed_while_nobody_looked_follow),
+		cmocka_unit_test(test_a_letter_counts_once_it_has_a_meaning),
 		cmocka_unit_test(
 			test_renumbered_mailbox_is_rebound_without_transfer),
 		cmocka_unit_test(test_empty_listing_removes_nothing),
