@@ -280,9 +280,18 @@ static bool delete_one(struct stage *stage, const struct operation *operation,
 		look_again(account, pair.local.folder_id);
 		return true;
 	}
-	if (maildir_remove(account->maildir, &place, account_now(), error) !=
-		MAILDIR_DONE)
+	switch (maildir_remove(
+		account->maildir, &place, account_now(), error)) {
+	case MAILDIR_DONE:
+		break;
+	case MAILDIR_MISSING:
+		look_again(account, pair.local.folder_id);
+		return true;
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
 		return false;
+	}
 	account_count_deletion(folder, false);
 	stage_drop(stage, &pair, "removed here");
 	account->counters.deleted_local++;

@@ -260,6 +260,19 @@ static bool rename_remote(struct mailboxes_round *round,
 	return commit_rename(round, JOURNAL_LOCAL, operation, error);
 }
 
+/* Missing in a listing, and there all the same: some leave out what they cannot
+   reach for the moment. False with ERROR_REFUSED: it is gone. */
+static bool is_there(struct mailboxes_round *round,
+	const struct account_folder *folder, struct error *error)
+{
+	struct remote_mailbox mailbox;
+
+	if (folder->record.mailbox == NULL)
+		return error_set(error, ERROR_REFUSED, "it has no name there");
+	return remote_status(round->account->remote, folder->record.mailbox,
+		&round->arena, &mailbox, error);
+}
+
 static bool empty_local(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
@@ -267,8 +280,21 @@ static bool empty_local(struct mailboxes_round *round,
 	struct account_folder *folder =
 		account_folder(account, operation->folder_id);
 
-	if (folder == NULL || folder->record.state == FOLDER_EMPTYING_LOCAL)
+	struct error failure = { 0 };
+
+	if (folder == NULL || folder->has_failed ||
+		folder->record.state == FOLDER_EMPTYING_LOCAL)
 		return true;
+	if (is_there(round, folder, &failure)) {
+		error_set(&failure, ERROR_REFUSED,
+			"the server has the mailbox and does not list it");
+		account_folder_fail(account, folder, &failure);
+		return true;
+	}
+	if (failure.code != ERROR_REFUSED) {
+		*error = failure;
+		return false;
+	}
 	if (!state_begin(account->state, error))
 		return false;
 	folder->record.has_remote = false;

@@ -105,6 +105,9 @@ void fake_touch(struct fake_mailbox *mailbox, struct fake_message *message)
 
 static struct fake_message take(struct fake_mailbox *mailbox, uint32_t uid)
 {
+	if (getenv("WORLD_LOG") != NULL)
+		printf("(%s UID %u goes, next %u modseq %u)\n", mailbox->name,
+			uid, mailbox->uid_next, (unsigned)mailbox->modseq);
 	struct fake_message *message = fake_find(mailbox, uid);
 	struct fake_message taken = *message;
 	size_t index = (size_t)(message - mailbox->messages);
@@ -307,11 +310,28 @@ bool remote_list(struct remote *remote, struct arena *arena,
 	if (!begin(remote, __func__, error))
 		return false;
 	for (size_t i = 0; i < FAKE_MAILBOX_MAX; i++)
-		if (server.mailboxes[i].name != NULL && !server.lists_nothing)
+		if (server.mailboxes[i].name != NULL && !server.lists_nothing &&
+			(server.hides == NULL ||
+				strcmp(server.hides,
+					server.mailboxes[i].name) != 0))
 			mailboxes[count++] =
 				describe(&server.mailboxes[i], arena);
 	*mailboxes_out = mailboxes;
 	*count_out = count;
+	return end(remote, error);
+}
+
+bool remote_status(struct remote *remote, const char *wire_name,
+	struct arena *arena, struct remote_mailbox *mailbox_out,
+	struct error *error)
+{
+	struct fake_mailbox *mailbox = fake_mailbox(wire_name);
+
+	if (!begin(remote, __func__, error))
+		return false;
+	if (mailbox == NULL)
+		return error_set(error, ERROR_REFUSED, "no such mailbox");
+	*mailbox_out = describe(mailbox, arena);
 	return end(remote, error);
 }
 
@@ -457,6 +477,10 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	view.allows_new_keywords = true;
 	view.is_new_epoch = known->uid_validity != 0 &&
 		known->uid_validity != mailbox->uid_validity;
+	if (getenv("WORLD_LOG") != NULL)
+		printf("  anchor %u -> %u, next %u -> %u\n", (unsigned)anchor,
+			(unsigned)view.highest_modseq, known->uid_next,
+			view.uid_next);
 	is_afresh = known->uid_validity == 0 || view.is_new_epoch;
 	if (is_afresh || !server.has_condstore)
 		anchor = 0;
@@ -711,6 +735,9 @@ bool remote_append(struct remote *remote, struct remote_append *appends,
 			append->outcome = REMOTE_APPEND_UNSENT;
 			return die(remote, error);
 		}
+		if (getenv("WORLD_LOG") != NULL)
+			printf("APPEND %s UID %u\n", mailbox->name,
+				mailbox->uid_next);
 		append->uid = mailbox->uid_next;
 		append->uid_validity = mailbox->uid_validity;
 		add(mailbox, body, &append->flags, append->internal_date);

@@ -225,6 +225,28 @@ static void test_what_may_be_in_a_refused_mailbox_is_not_deleted(void **state)
 	world_finish(&world);
 }
 
+static void test_mailbox_left_out_of_a_listing_is_not_removed(void **state)
+{
+	struct world world;
+	unsigned body_count;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 17);
+	populate(&world);
+	body_count = server.body_count;
+	server.hides = "Work";
+	fake_move(fake_mailbox("INBOX"), 2, fake_mailbox("Work"));
+	assert_true(world_sync(&world));
+	assert_int_equal(local_count(&world, "Work"), 5);
+	assert_int_equal(local_count(&world, "INBOX"), 6);
+	server.hides = NULL;
+	world_converge(&world);
+	world_check_equal(&world, 11);
+	assert_int_equal(server.body_count, body_count);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 /* Nothing of ours was ever in it. */
 static void test_mailbox_never_readable_stops_no_deletion(void **state)
 {
@@ -568,6 +590,8 @@ int main(void)
 			test_file_flagged_during_a_transfer_is_not_deleted),
 		cmocka_unit_test(
 			test_what_may_be_in_a_refused_mailbox_is_not_deleted),
+		cmocka_unit_test(
+			test_mailbox_left_out_of_a_listing_is_not_removed),
 		cmocka_unit_test(test_mailbox_never_readable_stops_no_deletion),
 		cmocka_unit_test(
 			test_copy_into_a_refused_mailbox_is_found_later),
