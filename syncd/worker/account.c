@@ -296,7 +296,7 @@ struct flags account_local_mask(
 	if (account->config->keywords != CONFIG_KEYWORDS_DOVECOT)
 		return mask;
 	for (size_t i = 0; i < KEYWORD_LETTER_COUNT; i++)
-		if (folder->letters.keywords[i] < 0) {
+		if ((folder->taken_letters & UINT32_C(1) << i) == 0) {
 			memset(mask.keywords, 0xff, sizeof(mask.keywords));
 			break;
 		}

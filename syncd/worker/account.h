@@ -28,6 +28,7 @@ struct account_folder {
 	struct folder record; /* text lives in `arena` */
 	struct arena arena;
 	struct keyword_letters letters;
+	uint32_t taken_letters; /* bits; also by keywords of no use here */
 	bool has_letters;
 	bool needs_scan;    /* its local rows may be stale */
 	bool needs_observe; /* its remote rows may be stale */
@@ -37,6 +38,7 @@ struct account_folder {
 	bool is_made_anew;  /* on the server, by us: its mail was gone */
 	bool has_gap;       /* the server has more than was ever told */
 	bool is_doubtful;   /* its last observation left absences open */
+	bool wants_listing; /* the last observation's count was off */
 	bool has_failed;    /* in this pass: leave it alone until the next */
 	/* STATUS of the last LIST. */
 	bool has_status;

@@ -32,9 +32,12 @@ bool local_load_letters(struct account *account, struct account_folder *folder,
 	for (size_t i = 0; is_read && i < KEYWORD_LETTER_COUNT; i++) {
 		int keyword = -1;
 
-		if (file.names[i] != NULL)
+		folder->taken_letters &= ~(UINT32_C(1) << i);
+		if (file.names[i] != NULL) {
+			folder->taken_letters |= UINT32_C(1) << i;
 			keyword = keyword_table_intern(
 				&account->keywords, file.names[i]);
+		}
 		/* $Forwarded has a letter of its own, P. */
 		folder->letters.keywords[i] =
 			keyword == KEYWORD_FORWARDED ? -1 : keyword;
@@ -62,6 +65,7 @@ static bool add_letter(struct account *account, struct account_folder *folder,
 		KEYWORD_PATIENCE_MS, &letter, error)) {
 	case KEYWORDS_ADDED:
 		folder->letters.keywords[letter] = keyword;
+		folder->taken_letters |= UINT32_C(1) << letter;
 		return true;
 	case KEYWORDS_FULL:
 		account_log(account, ACCOUNT_LOG_WARNING,
@@ -331,7 +335,8 @@ static void directory_event(struct account *account,
 	if (strcmp(event->name, KEYWORDS_FILE_NAME) == 0 &&
 		event->kind != WATCH_GONE) {
 		folder->has_letters = false;
-		folder->record.scanned_at_ns = 0; /* letters may mean others now */
+		folder->record.scanned_at_ns =
+			0; /* letters may mean others now */
 		folder->needs_scan = true;
 		return;
 	}
