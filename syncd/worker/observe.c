@@ -48,6 +48,16 @@ static bool is_observable(const struct account_folder *folder)
 		folder->record.has_remote && folder->is_listed;
 }
 
+/* Of a mailbox whose STATUS is refused nothing is known but by looking: once a
+   pass, or no pass would ever see the end of it. */
+static bool has_changed(
+	const struct account *account, const struct account_folder *folder)
+{
+	if (!folder->has_status)
+		return folder->swept_at_ms < account->began_at_ms;
+	return !status_equal(folder) || needs_sweep(account, folder);
+}
+
 size_t observe_mark_changed(struct account *account)
 {
 	size_t count = 0;
@@ -57,8 +67,7 @@ size_t observe_mark_changed(struct account *account)
 
 		if (!is_observable(folder))
 			continue;
-		if (!folder->has_status || !status_equal(folder) ||
-			needs_sweep(account, folder))
+		if (has_changed(account, folder))
 			folder->needs_observe = true;
 		count += folder->needs_observe;
 	}
@@ -407,6 +416,16 @@ static bool is_void(struct account *account, const struct folder *record,
 	return state_folder_remote_count(account->state, record->folder_id) > 0;
 }
 
+/* What is known now, UIDs bound by receipts included, is not as many as there
+   are: something went without a word. Only a listing tells what. */
+static bool is_off_count(struct account *account,
+	const struct account_folder *folder, const struct remote_view *view)
+{
+	return !view->has_listing &&
+		state_folder_remote_count(account->state,
+			folder->record.folder_id) != view->message_count;
+}
+
 static bool write_view(struct account *account, struct account_folder *folder,
 	struct remote_view *view, struct error *error)
 {
@@ -433,6 +452,7 @@ static bool write_view(struct account *account, struct account_folder *folder,
 		lose_vanished(account, folder->record.folder_id, view);
 		note_view(folder, view);
 		find_gap(account, folder, view);
+		folder->wants_listing = is_off_count(account, folder, view);
 	}
 	account_folder_put(account, folder);
 	account_keywords_put(account);
@@ -442,8 +462,8 @@ static bool write_view(struct account *account, struct account_folder *folder,
 	return false;
 }
 
-bool observe_folder(struct account *account, struct account_folder *folder,
-	struct error *error)
+static bool observe_once(struct account *account, struct account_folder *folder,
+	bool wants_listing, struct error *error)
 {
 	struct folder *record = &folder->record;
 	struct remote_known known = {
@@ -453,13 +473,12 @@ bool observe_folder(struct account *account, struct account_folder *folder,
 		.uid_next = uid_set_last(&record->frontier) + 1,
 		.message_count = (uint32_t)state_folder_remote_count(
 			account->state, record->folder_id),
+		.wants_full_listing = wants_listing,
 	};
 	struct remote_view view = { 0 };
 	struct arena arena;
 	bool is_done;
 
-	account->counters.folder_path = record->path;
-	account_progress(account);
 	arena_init(&arena);
 	is_done = remote_observe(account->remote, &known, &arena, &view, error);
 	if (is_done && view.is_uid_not_sticky)
@@ -472,9 +491,21 @@ bool observe_folder(struct account *account, struct account_folder *folder,
 	}
 	remote_view_finish(&view);
 	arena_finish(&arena);
-	if (is_done)
-		note_status(folder);
 	return is_done;
+}
+
+bool observe_folder(struct account *account, struct account_folder *folder,
+	struct error *error)
+{
+	account->counters.folder_path = folder->record.path;
+	account_progress(account);
+	folder->wants_listing = false;
+	if (!observe_once(account, folder, false, error) ||
+		(folder->wants_listing &&
+			!observe_once(account, folder, true, error)))
+		return false;
+	note_status(folder);
+	return true;
 }
 
 bool observe_folders(struct account *account, struct error *error)

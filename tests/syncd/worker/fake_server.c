@@ -286,6 +286,13 @@ const struct error *remote_death(const struct remote *remote)
 static struct remote_mailbox describe(
 	const struct fake_mailbox *mailbox, struct arena *arena)
 {
+	if (server.silent != NULL && strcmp(server.silent, mailbox->name) == 0)
+		return (struct remote_mailbox){
+			.wire_name = arena_text(arena, mailbox->name),
+			.name = arena_text(arena, mailbox->name),
+			.delimiter = '/',
+			.is_selectable = true,
+		};
 	return (struct remote_mailbox){
 		.wire_name = arena_text(arena, mailbox->name),
 		.name = arena_text(arena, mailbox->name),
@@ -446,7 +453,6 @@ static void check_counts(const struct remote_known *known,
 {
 	uint64_t vanished, fresh = 0;
 
-	uid_set_remove_range(&view->vanished, known->uid_next, UINT32_MAX);
 	vanished = uid_set_count(&view->vanished);
 	for (size_t i = 0; i < mailbox->count; i++)
 		fresh += mailbox->messages[i].uid >= known->uid_next;
@@ -498,7 +504,7 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 		if (server.has_qresync &&
 			mailbox->gone[i].modseq > known->highest_modseq)
 			uid_set_add(&view.vanished, mailbox->gone[i].uid);
-	if (!server.has_qresync || is_afresh)
+	if (!server.has_qresync || is_afresh || known->wants_full_listing)
 		list_all(mailbox, &view);
 	else
 		check_counts(known, mailbox, &view);

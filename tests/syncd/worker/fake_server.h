@@ -44,8 +44,9 @@ struct fake_server {
 	/* What it offers. */
 	bool has_qresync, has_condstore, has_uidplus, has_move, has_receipts;
 	bool lists_nothing;
-	const char *hides; /* this mailbox is not listed; or NULL */
+	const char *hides;   /* this mailbox is not listed; or NULL */
 	const char *refuses; /* this mailbox cannot be selected; or NULL */
+	const char *silent;  /* this mailbox gives no STATUS; or NULL */
 	/* Called in between, as a second client would act. */
 	void (*interfere)(void *data);
 	void *data;

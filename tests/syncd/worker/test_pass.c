@@ -307,6 +307,24 @@ static void test_a_letter_counts_once_it_has_a_meaning(void **state)
 	world_finish(&world);
 }
 
+static void test_a_mailbox_without_status_holds_up_nothing(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 16);
+	populate(&world);
+	server.silent = "Work";
+	deliver_there(&world, "INBOX", 2, 0);
+	deliver_there(&world, "Work", 3, 0);
+	deliver_here(&world, "Archive", 1);
+	assert_true(world_sync(&world));
+	assert_true(world.account->remote_is_complete);
+	world_check_equal(&world, 17);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 static void test_renumbered_mailbox_is_rebound_without_transfer(void **state)
 {
 	struct world world;
@@ -634,6 +652,8 @@ int main(void)
 		cmocka_unit_test(
 			test_folders_changed_while_nobody_looked_follow),
 		cmocka_unit_test(test_a_letter_counts_once_it_has_a_meaning),
+		cmocka_unit_test(
+			test_a_mailbox_without_status_holds_up_nothing),
 		cmocka_unit_test(
 			test_renumbered_mailbox_is_rebound_without_transfer),
 		cmocka_unit_test(test_empty_listing_removes_nothing),
