@@ -515,8 +515,6 @@ static void fill_view(struct observation *observation)
 	view->message_row_count = observation->rows.count;
 	if (view->uid_next == 0)
 		view->uid_next = observation->low;
-	/* Only what was enumerated before can have gone. */
-	uid_set_remove_range(&view->vanished, observation->low, REMOTE_UID_MAX);
 }
 
 static bool observe(struct observation *observation, struct error *error)

@@ -341,8 +341,10 @@ void world_check_equal(struct world *world, size_t count)
 	}
 	items_free(&here);
 	items_free(&there);
-	if (!is_equal && getenv("WORLD_LOG") != NULL)
+	if (!is_equal && getenv("WORLD_LOG") != NULL) {
 		print_journal(world);
+		print_message("Maildir: %s\n", world->maildir);
+	}
 	assert_true(is_equal);
 }
 
