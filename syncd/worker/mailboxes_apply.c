@@ -65,6 +65,7 @@ static void set_local(
 	folder->record.has_local = true;
 	folder->is_on_disk = true;
 	folder->needs_scan = true;
+	folder->has_letters = false; /* of another directory, maybe */
 	if (folder->record.state == FOLDER_EMPTYING_REMOTE)
 		folder->record.state = FOLDER_NORMAL;
 	for (size_t i = 0; i < round->local_count; i++) {
