@@ -244,8 +244,13 @@ class RemoteActor(Actor):
         self.imap.rename(old, new)
 
     def remove_folder(self, name):
-        self.touch_all(name, "remove")
-        self.imap.delete(name)
+        # Out of reach in one step: what came in between a look at it and the
+        # deletion would be gone without being counted.
+        self.folder_count += 1
+        doomed = f"doomed{self.folder_count}"
+        self.imap.rename(name, doomed)
+        self.touch_all(doomed, "remove")
+        self.imap.delete(doomed)
 
     def touch_all(self, mailbox, kind):
         for _, _, body in self.alive(mailbox).values():
