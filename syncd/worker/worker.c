@@ -524,6 +524,18 @@ static void wait_for_work(struct worker *worker, uint64_t delay_ms, bool is_up)
 	}
 }
 
+/* After a failed write LMDB refuses everything until it is opened anew: that is
+   what the supervisor starts us again for. */
+static bool is_state_usable(struct worker *worker)
+{
+	struct error error = { 0 };
+
+	if (!state_begin(worker->account->state, &error))
+		return false;
+	state_abort(worker->account->state);
+	return true;
+}
+
 static int run_daemon(struct worker *worker)
 {
 	struct account *account = worker->account;
@@ -541,7 +553,8 @@ static int run_daemon(struct worker *worker)
 		code = run_pass(worker);
 		answer_requests(worker);
 		is_up = code == EXIT_IN_SYNC || code == EXIT_LEFT_OVER;
-		if (is_final(code) || account->is_stopping)
+		if (is_final(code) || account->is_stopping ||
+			!is_state_usable(worker))
 			break;
 		if (is_up) {
 			worker_watch_mailboxes(worker);
