@@ -31,9 +31,12 @@ class ChangeScene(scene.Scene):
 
     def setUp(self):
         self.w = self.world_
-        self.imap = self.w.imap
         self.mail = self.w.maildir
         self.folder = "T" + self.id().split(".")[-1][5:].replace("_", "")
+
+    @property
+    def imap(self):
+        return self.w.imap
 
     def settle(self):
         """Both sides equal, with nothing left to do."""
@@ -64,8 +67,11 @@ class ChangeScene(scene.Scene):
                 if (self.w.remote(folder) == wanted and
                         self.w.local(folder) == wanted):
                     return
-            except (FileNotFoundError, ImapError):
+            except FileNotFoundError:
                 pass  # it changed while it was looked at
+            except ImapError as problem:
+                if "hung up" in str(problem):
+                    self.w.reconnect()
             time.sleep(0.05)
 
     def append(self, name, *flags, folder=None):

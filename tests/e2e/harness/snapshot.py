@@ -41,6 +41,7 @@ class RemoteView:
         self.imap = imap
         self.with_dates = with_dates
         self.has_waiting = False
+        self.reconnect = None
         self.hashes = {}
 
     def snapshot(self):
@@ -144,6 +145,9 @@ def compare(view, maildir, prefix=""):
     except FileNotFoundError as problem:
         return [f"a file moved while it was looked at: {problem}"]
     except ImapError as problem:
+        # Who has a mailbox selected that is deleted is hung up on.
+        if "hung up" in str(problem) and view.reconnect:
+            view.reconnect()
         return [f"a mailbox changed while it was looked at: {problem}"]
 
 

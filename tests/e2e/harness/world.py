@@ -53,6 +53,7 @@ class World:
         # Without UIDPLUS a removed message is marked \Deleted and stays
         # until somebody expunges the mailbox: EXPUNGE would take others along.
         self.view.has_waiting = rung == "plain"
+        self.view.reconnect = self.reconnect
 
     def configure(self, **account):
         self.account.update(account)
