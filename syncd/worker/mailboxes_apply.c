@@ -130,32 +130,40 @@ static char remote_delimiter(const struct mailboxes_round *round)
 	return round->delimiter == 0 ? '/' : round->delimiter;
 }
 
+/* A new mailbox has nothing of the old one's numbering; if it was there all the
+   time, its messages are found again by content. Durable before CREATE: what a
+   crash leaves behind must not look like a mailbox that was renumbered. */
+static bool forget_numbering(struct mailboxes_round *round,
+	struct account_folder *folder, struct error *error)
+{
+	folder->is_made_anew = true;
+	folder->record.uid_validity = 0;
+	folder->record.uid_next = 0;
+	folder->record.highest_modseq = 0;
+	folder->record.mailbox_id = NULL;
+	uid_set_clear(&folder->record.frontier);
+	return account_folder_save(round->account, folder, error);
+}
+
 static bool create_remote(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
 	struct account *account = round->account;
-	struct account_folder *folder;
+	struct account_folder *folder = folder_for(round, operation);
 	struct buf name = { 0 };
 	const char *wire_name;
 	bool is_done;
 
 	is_done = folder_path_to_mailbox(operation->path,
 			  remote_delimiter(round), &name, error) &&
+		forget_numbering(round, folder, error) &&
 		remote_create(account->remote, buf_text(&name), &round->arena,
 			&wire_name, error);
 	buf_finish(&name);
 	if (!is_done)
 		return false;
-	folder = folder_for(round, operation);
 	folder->record.mailbox = account_folder_text(folder, wire_name);
 	folder->record.delimiter = remote_delimiter(round);
-	/* A new mailbox has nothing of the old one's numbering; if it was there
-	   all the time, its messages are found again by content. */
-	folder->is_made_anew = true;
-	folder->record.uid_validity = 0;
-	folder->record.highest_modseq = 0;
-	folder->record.mailbox_id = NULL;
-	uid_set_clear(&folder->record.frontier);
 	set_remote(round, folder, NULL);
 	set_local(round, folder);
 	if (!state_begin(account->state, error))

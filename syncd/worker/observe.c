@@ -436,8 +436,13 @@ static bool write_view(struct account *account, struct account_folder *folder,
 		return false;
 	folder->record.permanent_flags = view->permanent_flags;
 	folder->record.allows_new_keywords = view->allows_new_keywords;
-	if (is_void(account, &folder->record, view))
+	if (is_void(account, &folder->record, view)) {
+		/* No numbering at all is on record: made by us, maybe before a
+		   crash. */
+		folder->is_made_anew |=
+			uid_validity == 0 && folder->record.uid_next == 0;
 		begin_epoch(account, folder);
+	}
 	if (!put_rows(account, folder, view, error)) {
 		state_abort(account->state);
 		take_back(&folder->record, uid_validity, state);
