@@ -120,11 +120,31 @@ static void journal(
 		});
 }
 
+/* A letter nobody can tell the meaning of (dovecot-keywords is lost, or not yet
+   written) may stand for any keyword that has no letter: nothing is known of
+   those, and nothing was taken away. */
+static struct flags readable_mask(
+	struct account *account, const struct sighting *sighting)
+{
+	const struct keyword_letters *letters = &sighting->folder->letters;
+	struct maildir_name parts;
+
+	maildir_name_parse(sighting->name, &parts);
+	for (size_t i = 0; i < parts.letters_size; i++) {
+		char letter = parts.letters[i];
+
+		if (letter >= 'a' && letter <= 'z' &&
+			letters->keywords[letter - 'a'] < 0)
+			return maildir_name_flags_mask(letters);
+	}
+	return account_local_mask(account, sighting->folder);
+}
+
 static void place_pair(
 	struct account *account, struct sighting *sighting, struct pair *pair)
 {
 	struct local_state *local = &pair->local;
-	struct flags mask = account_local_mask(account, sighting->folder);
+	struct flags mask = readable_mask(account, sighting);
 	struct flags told;
 
 	local->presence = PRESENCE_PRESENT;

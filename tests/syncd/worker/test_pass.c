@@ -347,6 +347,39 @@ static void test_renumbered_mailbox_is_rebound_without_transfer(void **state)
 	}
 }
 
+static void remove_keyword_letters(struct world *world)
+{
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%s/INBOX/dovecot-keywords",
+		world->maildir);
+	assert_int_equal(remove(path), 0);
+}
+
+static void test_lost_keyword_letters_take_no_keyword_away(void **state)
+{
+	struct world world;
+	struct fake_message *message;
+	int keyword;
+
+	(void)state;
+	world_init(&world, "", 14);
+	world_start(&world);
+	keyword = keyword_table_intern(&world.account->keywords, "work");
+	assert_true(keyword >= 0);
+	deliver_there(&world, "INBOX", 1, FLAG_SEEN);
+	message = &fake_mailbox("INBOX")->messages[0];
+	flags_set_keyword(&message->flags, (unsigned)keyword);
+	world_converge(&world);
+	world_stop(&world);
+	remove_keyword_letters(&world);
+	local_set_letters(&world, "INBOX", 0, "FSa");
+	world_converge(&world);
+	assert_true(flags_has_keyword(&message->flags, (unsigned)keyword));
+	assert_int_equal(message->flags.system, FLAG_SEEN | FLAG_FLAGGED);
+	world_finish(&world);
+}
+
 static void test_empty_listing_removes_nothing(void **state)
 {
 	struct world world;
@@ -656,6 +689,8 @@ int main(void)
 			test_a_mailbox_without_status_holds_up_nothing),
 		cmocka_unit_test(
 			test_renumbered_mailbox_is_rebound_without_transfer),
+		cmocka_unit_test(
+			test_lost_keyword_letters_take_no_keyword_away),
 		cmocka_unit_test(test_empty_listing_removes_nothing),
 		cmocka_unit_test(test_mass_deletion_is_held_until_approved),
 		cmocka_unit_test(test_emptied_mailbox_is_held),
