@@ -285,6 +285,10 @@ static void unbind_all(struct account *account, uint32_t folder_id)
 	arena_finish(&arena);
 }
 
+/* In the record while the epoch lasts, so that a crash does not turn what is
+   gone into what is held. */
+static const char MADE_ANEW[] = "made anew by us: what it held was gone";
+
 static void begin_epoch(struct account *account, struct account_folder *folder)
 {
 	struct folder *record = &folder->record;
@@ -322,7 +326,7 @@ bool observe_end_epoch(struct account *account, struct account_folder *folder,
 
 		if (is_lost && pair.local.presence == PRESENCE_ABSENT)
 			state_pair_delete(account->state, pair.mid);
-		else if (is_lost && folder->is_made_anew)
+		else if (is_lost && folder->record.reason != NULL)
 			lose(account, &pair);
 		else if (is_lost && pair.hold != HOLD_EPOCH) {
 			pair.hold = HOLD_EPOCH;
@@ -335,6 +339,7 @@ bool observe_end_epoch(struct account *account, struct account_folder *folder,
 	}
 	arena_finish(&arena);
 	folder->record.state = FOLDER_NORMAL;
+	folder->record.reason = NULL;
 	folder->is_made_anew = false;
 	account_folder_put(account, folder);
 	if (lost_count > 0)
@@ -439,8 +444,9 @@ static bool write_view(struct account *account, struct account_folder *folder,
 	if (is_void(account, &folder->record, view)) {
 		/* No numbering at all is on record: made by us, maybe before a
 		   crash. */
-		folder->is_made_anew |=
-			uid_validity == 0 && folder->record.uid_next == 0;
+		if (folder->is_made_anew ||
+			(uid_validity == 0 && folder->record.uid_next == 0))
+			folder->record.reason = MADE_ANEW;
 		begin_epoch(account, folder);
 	}
 	if (!put_rows(account, folder, view, error)) {
