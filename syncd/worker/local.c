@@ -124,7 +124,7 @@ static void journal(
    written) may stand for any keyword that has no letter: nothing is known of
    those, and nothing was taken away. */
 static struct flags readable_mask(
-	struct account *account, const struct sighting *sighting)
+	const struct account *account, const struct sighting *sighting)
 {
 	const struct keyword_letters *letters = &sighting->folder->letters;
 	struct maildir_name parts;
@@ -294,7 +294,7 @@ static bool see_moved(
 static bool has_known_flags(const struct account *account,
 	const struct sighting *sighting, const struct pair *pair)
 {
-	struct flags mask = account_local_mask(account, sighting->folder);
+	struct flags mask = readable_mask(account, sighting);
 	struct flags told;
 
 	maildir_name_flags(sighting->name, &sighting->folder->letters, &told);
