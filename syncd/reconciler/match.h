@@ -61,8 +61,9 @@ struct match {
 /* Rules, in this order (a bound item takes no further part):
    1. equal email_id (both not 0);
    2. LOCAL_ARRIVAL with LOCAL_SUSPECT: equal size and hash;
-   3. LOCAL_ARRIVAL with REMOTE_ARRIVAL in one folder, then REMOTE_ARRIVAL with
-      REMOTE_SUSPECT, then LOCAL_ARRIVAL with REMOTE_ARRIVAL across folders:
+   3. REMOTE_ARRIVAL with REMOTE_SUSPECT, so that a copy made here beside a move
+      made there is none too few; then LOCAL_ARRIVAL with REMOTE_ARRIVAL in one
+      folder, then across folders:
       equal hash; or equal size and header hash, where the message has a
       Message-ID and the group has one candidate on each side or all of its
       hashes are known to be equal.
