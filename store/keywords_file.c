@@ -8,20 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "store/dotlock.h"
 #include "store/maildir_internal.h"
 
-#define LOCK_AGE_SECONDS 120
-#define LOCK_STEP_MS     10
-
-/* Taken in this order, as Dovecot does. The second becomes the new file. */
+/* Taken in this order, as Dovecot does. */
 static const char UIDLIST_LOCK[] = "dovecot-uidlist.lock";
 static const char KEYWORDS_LOCK[] = KEYWORDS_FILE_NAME ".lock";
+/* One that a crash left behind is written anew. */
+static const char NEW_FILE[] = KEYWORDS_FILE_NAME ".new";
 
 /* ---- The text ---- */
 
@@ -168,65 +167,6 @@ bool keywords_file_read(struct maildir *maildir, const char *path,
 	return ok;
 }
 
-/* ---- Locks ---- */
-
-static int64_t now_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	if (clock_gettime(clock, &now) == -1)
-		return 0;
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool is_stale(int directory, const char *lock, struct stat *stat)
-{
-	return fstatat(directory, lock, stat, AT_SYMLINK_NOFOLLOW) == 0 &&
-		(int64_t)stat->st_mtime + LOCK_AGE_SECONDS <
-		now_ms(CLOCK_REALTIME) / 1000;
-}
-
-/* Twice looked at, so that a lock somebody just took over is left alone. */
-static void break_stale(int directory, const char *lock)
-{
-	struct stat first, second;
-
-	if (is_stale(directory, lock, &first) &&
-		is_stale(directory, lock, &second) &&
-		first.st_ino == second.st_ino)
-		(void)unlinkat(directory, lock, 0);
-}
-
-/* Descriptor of the lock file; -1: errno is EEXIST when time ran out. */
-static int take_lock(int directory, const char *lock, int64_t deadline_ms)
-{
-	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
-
-	for (;;) {
-		int fd;
-
-		break_stale(directory, lock);
-		fd = openat(directory, lock,
-			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			0600);
-		if (fd != -1 || errno != EEXIST)
-			return fd;
-		if (now_ms(CLOCK_MONOTONIC) >= deadline_ms) {
-			errno = EEXIST;
-			return -1;
-		}
-		(void)nanosleep(&step, NULL);
-	}
-}
-
-static enum keywords_result lock_failed(const char *lock, struct error *error)
-{
-	if (errno == EEXIST)
-		return KEYWORDS_BUSY;
-	error_set_errno(error, "cannot create '%s'", lock);
-	return KEYWORDS_ERROR;
-}
-
 /* ---- Adding ---- */
 
 static bool find_letter(
@@ -266,9 +206,31 @@ static bool write_file(int fd, const struct buf *text, const struct stat *old)
 	return fsync(fd) == 0;
 }
 
-/* Both locks are held; `lock_fd` becomes the new file. */
-static enum keywords_result add_locked(int directory, int lock_fd,
-	const char *name, unsigned *letter_out, struct error *error)
+/* Durable under its own name before it takes the place of the old one. */
+static bool replace_file(int directory, const struct buf *text,
+	const struct stat *old, struct error *error)
+{
+	bool is_written;
+	int fd = openat(directory, NEW_FILE,
+		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd == -1)
+		return error_set_errno(error, "cannot create '%s'", NEW_FILE);
+	is_written = write_file(fd, text, old) &&
+		renameat(directory, NEW_FILE, directory, KEYWORDS_FILE_NAME) !=
+			-1;
+	if (!is_written) {
+		error_set_errno(error, "cannot write '%s'", KEYWORDS_FILE_NAME);
+		(void)unlinkat(directory, NEW_FILE, 0);
+	}
+	(void)close(fd);
+	return is_written &&
+		directory_sync(directory, KEYWORDS_FILE_NAME, error);
+}
+
+/* Both locks are held. */
+static enum keywords_result add_locked(int directory, const char *name,
+	unsigned *letter_out, struct error *error)
 {
 	struct buf text = { .data = NULL };
 	struct buf new_text = { .data = NULL };
@@ -286,13 +248,7 @@ static enum keywords_result add_locked(int directory, int lock_fd,
 		    buf_text(&text), text.size, name, &new_text, &letter))
 		goto out;
 	result = KEYWORDS_ERROR;
-	if (!write_file(lock_fd, &new_text, &old) ||
-		renameat(directory, KEYWORDS_LOCK, directory,
-			KEYWORDS_FILE_NAME) == -1) {
-		error_set_errno(error, "cannot write '%s'", KEYWORDS_FILE_NAME);
-		goto out;
-	}
-	if (directory_sync(directory, KEYWORDS_FILE_NAME, error)) {
+	if (replace_file(directory, &new_text, &old, error)) {
 		*letter_out = letter;
 		result = KEYWORDS_ADDED;
 	}
@@ -302,24 +258,23 @@ out:
 	return result;
 }
 
-/* The uidlist lock is held. */
-static enum keywords_result add_half_locked(int directory, const char *name,
-	int64_t deadline_ms, unsigned *letter_out, struct error *error)
+static enum keywords_result add_in(int directory, const char *name,
+	unsigned patience_ms, unsigned *letter_out, struct error *error)
 {
-	int lock_fd = take_lock(directory, KEYWORDS_LOCK, deadline_ms);
-	enum keywords_result result;
-	struct stat ours, there;
+	enum dotlock_result outer, inner;
+	enum keywords_result result = KEYWORDS_BUSY;
 
-	if (lock_fd == -1)
-		return lock_failed(KEYWORDS_LOCK, error);
-	result = add_locked(directory, lock_fd, name, letter_out, error);
-	/* After the rename a lock of that name is somebody else's. */
-	if (fstat(lock_fd, &ours) == 0 &&
-		fstatat(directory, KEYWORDS_LOCK, &there,
-			AT_SYMLINK_NOFOLLOW) == 0 &&
-		ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
-		(void)unlinkat(directory, KEYWORDS_LOCK, 0);
-	(void)close(lock_fd);
+	outer = dotlock_take(directory, UIDLIST_LOCK, patience_ms, error);
+	if (outer != DOTLOCK_TAKEN)
+		return outer == DOTLOCK_BUSY ? KEYWORDS_BUSY : KEYWORDS_ERROR;
+	inner = dotlock_take(directory, KEYWORDS_LOCK, patience_ms, error);
+	if (inner == DOTLOCK_TAKEN) {
+		result = add_locked(directory, name, letter_out, error);
+		dotlock_release(directory, KEYWORDS_LOCK);
+	} else if (inner == DOTLOCK_ERROR) {
+		result = KEYWORDS_ERROR;
+	}
+	dotlock_release(directory, UIDLIST_LOCK);
 	return result;
 }
 
@@ -327,9 +282,7 @@ enum keywords_result keywords_file_add(struct maildir *maildir,
 	const char *path, const char *name, unsigned patience_ms,
 	unsigned *letter_out, struct error *error)
 {
-	int64_t deadline_ms = now_ms(CLOCK_MONOTONIC) + patience_ms;
-	enum keywords_result result;
-	int directory, lock_fd;
+	int directory;
 
 	if (!is_keyword(name, strlen(name))) {
 		error_set(error, ERROR_REFUSED, "'%.100s' is no keyword", name);
@@ -338,12 +291,5 @@ enum keywords_result keywords_file_add(struct maildir *maildir,
 	directory = maildir_descriptor(maildir, path, MAILDIR_FOLDER, error);
 	if (directory == -1)
 		return KEYWORDS_ERROR;
-	lock_fd = take_lock(directory, UIDLIST_LOCK, deadline_ms);
-	if (lock_fd == -1)
-		return lock_failed(UIDLIST_LOCK, error);
-	result = add_half_locked(
-		directory, name, deadline_ms, letter_out, error);
-	(void)unlinkat(directory, UIDLIST_LOCK, 0);
-	(void)close(lock_fd);
-	return result;
+	return add_in(directory, name, patience_ms, letter_out, error);
 }

@@ -47,7 +47,7 @@ enum keywords_result {
 };
 
 /* Gives the keyword a letter (0-25). Durable on return. Blocks for at most
-   `patience_ms` (0 = try once); locks older than 120 s are taken over. */
+   `patience_ms` each (0 = try once); locks are taken over as dotlock.h says. */
 enum keywords_result keywords_file_add(struct maildir *maildir,
 	const char *path, const char *name, unsigned patience_ms,
 	unsigned *letter_out, struct error *error) MUST_CHECK;

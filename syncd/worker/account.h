@@ -30,11 +30,12 @@ struct account_folder {
 	struct keyword_letters letters;
 	uint32_t taken_letters; /* bits; also by keywords of no use here */
 	bool has_letters;
-	bool needs_scan;    /* its local rows may be stale */
-	bool needs_observe; /* its remote rows may be stale */
-	bool is_listed;     /* in the last LIST */
-	bool is_on_disk;    /* in the last listing of the Maildir */
-	bool is_watched;    /* new/ and cur/ have a watch */
+	uint64_t letters_busy_until_ms; /* dovecot-keywords is locked */
+	bool needs_scan;                /* its local rows may be stale */
+	bool needs_observe;             /* its remote rows may be stale */
+	bool is_listed;                 /* in the last LIST */
+	bool is_on_disk;                /* in the last listing of the Maildir */
+	bool is_watched;                /* new/ and cur/ have a watch */
 	bool is_made_anew;  /* on the server, by us: its mail was gone */
 	bool has_gap;       /* the server has more than was ever told */
 	bool is_doubtful;   /* its last observation left absences open */

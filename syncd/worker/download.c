@@ -271,6 +271,23 @@ static bool message_data(
 	return true;
 }
 
+/* While dovecot-keywords is locked, mail comes without its new keywords: they
+   are set when the flags of both sides are compared. */
+static bool add_letters(struct download *download, struct error *error)
+{
+	struct error failure = { 0 };
+
+	if (local_add_letters(download->account, download->folder,
+		    &download->pair.remote.flags, &failure))
+		return true;
+	if (failure.code != ERROR_REFUSED) {
+		*error = failure;
+		return false;
+	}
+	download->account->wants_again = true;
+	return true;
+}
+
 static bool wanted_name(struct download *download, bool *is_new_out,
 	struct buf *name, struct error *error)
 {
@@ -278,7 +295,7 @@ static bool wanted_name(struct download *download, bool *is_new_out,
 	struct account_folder *folder = download->folder;
 	bool is_new = flags_is_empty(flags);
 
-	if (!local_add_letters(download->account, folder, flags, error))
+	if (!add_letters(download, error))
 		return false;
 	*is_new_out = is_new;
 	return is_new ? maildir_name_with_flags(download->pair.local.name,

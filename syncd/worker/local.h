@@ -48,7 +48,8 @@ uint64_t local_settle_left_ms(const struct account *account);
 bool local_load_letters(struct account *account, struct account_folder *folder,
 	struct error *error) MUST_CHECK;
 /* Gives the keywords of `flags` letters where they have none and one is free.
- */
+   ERROR_REFUSED: dovecot-keywords is locked (the first time after waiting for
+   it) or is no file to write to. */
 bool local_add_letters(struct account *account, struct account_folder *folder,
 	const struct flags *flags, struct error *error) MUST_CHECK;
 

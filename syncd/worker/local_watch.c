@@ -13,6 +13,7 @@
 #define COOKIE_PLAIN        (UINT64_C(1) << 40)
 #define PLAIN_COUNT_MAX     4096
 #define KEYWORD_PATIENCE_MS 2000
+#define KEYWORD_BUSY_MS     5000 /* not waited for again */
 
 /* ---- Keyword letters ---- */
 
@@ -55,11 +56,19 @@ static bool has_letter(const struct account_folder *folder, int keyword)
 	return keyword == KEYWORD_FORWARDED;
 }
 
+static bool busy(const struct account_folder *folder, struct error *error)
+{
+	return error_set(error, ERROR_REFUSED,
+		"dovecot-keywords of '%s' is locked", folder->record.path);
+}
+
 static bool add_letter(struct account *account, struct account_folder *folder,
 	int keyword, struct error *error)
 {
 	unsigned letter;
 
+	if (clock_now_ms() < folder->letters_busy_until_ms)
+		return busy(folder, error);
 	switch (keywords_file_add(account->maildir, folder->record.path,
 		keyword_table_name(&account->keywords, (unsigned)keyword),
 		KEYWORD_PATIENCE_MS, &letter, error)) {
@@ -75,9 +84,9 @@ static bool add_letter(struct account *account, struct account_folder *folder,
 				&account->keywords, (unsigned)keyword));
 		return true;
 	case KEYWORDS_BUSY:
-		return error_set(error, ERROR_REFUSED,
-			"dovecot-keywords of '%s' is locked",
-			folder->record.path);
+		folder->letters_busy_until_ms =
+			clock_now_ms() + KEYWORD_BUSY_MS;
+		return busy(folder, error);
 	case KEYWORDS_ERROR:
 		return false;
 	}

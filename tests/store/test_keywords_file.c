@@ -5,10 +5,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -131,6 +134,56 @@ static void test_locks_of_others_are_respected_for_two_minutes(void **state)
 	}
 }
 
+/* What kill -9 leaves: without this, mail waits two minutes for its keywords.
+ */
+static void test_locks_of_dead_processes_are_taken_over_at_once(void **state)
+{
+	static const char *const LOCKS[] = { "INBOX/dovecot-uidlist.lock",
+		"INBOX/dovecot-keywords.lock" };
+	char host[256] = "", owner[300];
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(gethostname(host, sizeof(host) - 1), 0);
+	(void)snprintf(owner, sizeof(owner), "%ld:%s", (long)child, host);
+	for (size_t i = 0; i < ARRAY_LENGTH(LOCKS); i++)
+		mail_tree_write(&tree, LOCKS[i], owner);
+	add("x", KEYWORDS_ADDED, 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(LOCKS); i++)
+		assert_false(mail_tree_has(&tree, LOCKS[i]));
+}
+
+static void test_locks_of_the_living_and_of_other_hosts_stay(void **state)
+{
+	char host[256] = "", owner[300];
+
+	(void)state;
+	assert_int_equal(gethostname(host, sizeof(host) - 1), 0);
+	(void)snprintf(owner, sizeof(owner), "%ld:%s", (long)getppid(), host);
+	mail_tree_write(&tree, "INBOX/dovecot-uidlist.lock", owner);
+	add("x", KEYWORDS_BUSY, 99);
+	mail_tree_write(&tree, "INBOX/dovecot-uidlist.lock", "1:elsewhere.x");
+	add("x", KEYWORDS_BUSY, 99);
+	mail_tree_write(&tree, "INBOX/dovecot-uidlist.lock", "x:y:z\n");
+	add("x", KEYWORDS_BUSY, 99);
+}
+
+static void test_a_half_written_file_is_written_anew(void **state)
+{
+	char *text;
+
+	(void)state;
+	mail_tree_write(&tree, FILE_PATH ".new", "0 abcdefghijklmnopqr\n1 s");
+	add("x", KEYWORDS_ADDED, 0);
+	text = mail_tree_read(&tree, FILE_PATH);
+	assert_string_equal(text, "0 x\n");
+	free(text);
+	assert_false(mail_tree_has(&tree, FILE_PATH ".new"));
+}
+
 static void test_readers_see_that_the_file_changed(void **state)
 {
 	struct stat before, after;
@@ -193,6 +246,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_locks_of_others_are_respected_for_two_minutes,
 			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_locks_of_dead_processes_are_taken_over_at_once,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_locks_of_the_living_and_of_other_hosts_stay, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_half_written_file_is_written_anew, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_readers_see_that_the_file_changed, setup,
 			teardown),

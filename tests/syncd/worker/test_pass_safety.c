@@ -543,47 +543,6 @@ static void test_mailbox_made_anew_gets_no_old_bindings(void **state)
 	world_finish(&world);
 }
 
-/* ---- Keywords ---- */
-
-/* Every letter is taken, one by a keyword that needs none. */
-static void take_all_letters(struct world *world, const char *folder)
-{
-	char *path =
-		alloc_format("%s/%s/dovecot-keywords", world->maildir, folder);
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	for (int i = 0; i < 26; i++)
-		(void)fprintf(
-			file, i == 3 ? "%d $Forwarded\n" : "%d word%d\n", i, i);
-	assert_int_equal(fclose(file), 0);
-	free(path);
-}
-
-static void test_keyword_without_a_letter_stays_on_the_server(void **state)
-{
-	struct world world;
-	struct fake_mailbox *work;
-	int keyword;
-
-	(void)state;
-	world_init(&world, "    keywords: dovecot\n", 18);
-	populate(&world);
-	take_all_letters(&world, "Work");
-	keyword = keyword_table_intern(&world.account->keywords, "another");
-	assert_true(keyword >= 0);
-	work = fake_mailbox("Work");
-	flags_set_keyword(&work->messages[0].flags, (unsigned)keyword);
-	work->messages[0].flags.system |= FLAG_FLAGGED;
-	fake_touch(work, &work->messages[0]);
-	for (int i = 0; i < 3; i++)
-		world_converge(&world);
-	world_check_equal(&world, 11);
-	assert_true(
-		flags_has_keyword(&work->messages[0].flags, (unsigned)keyword));
-	world_finish(&world);
-}
-
 /* ---- Files that change on their way up ---- */
 
 static void replace_file(struct world *world)
@@ -649,8 +608,6 @@ int main(void)
 			test_message_of_a_forgotten_folder_is_still_synced),
 		cmocka_unit_test(
 			test_mail_unseen_in_a_folder_removed_here_is_kept),
-		cmocka_unit_test(
-			test_keyword_without_a_letter_stays_on_the_server),
 		cmocka_unit_test(test_mailbox_made_anew_gets_no_old_bindings),
 		cmocka_unit_test(
 			test_file_replaced_before_it_is_sent_is_not_mixed_up),

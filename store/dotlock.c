@@ -1,0 +1,171 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "store/dotlock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "store/maildir_internal.h"
+
+#define STEP_MS        10
+#define HOST_SIZE_MAX  255
+#define OWNER_SIZE_MAX (HOST_SIZE_MAX + 16)
+
+static int64_t now_ms(clockid_t clock)
+{
+	struct timespec now;
+
+	if (clock_gettime(clock, &now) == -1)
+		return 0;
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- Who holds it ---- */
+
+static bool get_host(char host[HOST_SIZE_MAX + 1])
+{
+	if (gethostname(host, HOST_SIZE_MAX) == -1)
+		return false;
+	host[HOST_SIZE_MAX] = '\0';
+	return true;
+}
+
+/* What the lock file says; "" when it cannot be told. */
+static void read_owner(
+	int directory, const char *name, char owner[OWNER_SIZE_MAX + 1])
+{
+	ssize_t size = 0;
+	int fd = openat(directory, name,
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd != -1) {
+		size = read(fd, owner, OWNER_SIZE_MAX);
+		(void)close(fd);
+	}
+	owner[size > 0 ? size : 0] = '\0';
+}
+
+/* Locks are held within one call: one with our own number is of an earlier
+   process that had it too, as happens in containers. */
+static bool is_dead(uint32_t pid)
+{
+	if (pid == 0 || pid > INT32_MAX)
+		return false;
+	return (pid_t)pid == getpid() ||
+		(kill((pid_t)pid, 0) == -1 && errno == ESRCH);
+}
+
+/* Of a lock of another host nothing is known but its age. */
+static bool is_orphan(int directory, const char *name)
+{
+	char owner[OWNER_SIZE_MAX + 1];
+	char host[HOST_SIZE_MAX + 1];
+	const char *colon;
+	uint32_t pid;
+
+	read_owner(directory, name, owner);
+	colon = strchr(owner, ':');
+	return colon != NULL && get_host(host) &&
+		strcmp(colon + 1, host) == 0 &&
+		number_parse_u32(owner, (size_t)(colon - owner), &pid) &&
+		is_dead(pid);
+}
+
+static bool is_stale(int directory, const char *name, struct stat *stat)
+{
+	if (fstatat(directory, name, stat, AT_SYMLINK_NOFOLLOW) == -1)
+		return false;
+	return (int64_t)stat->st_mtime + DOTLOCK_AGE_SECONDS <
+		now_ms(CLOCK_REALTIME) / 1000 ||
+		is_orphan(directory, name);
+}
+
+/* Twice looked at, so that a lock somebody just took over is left alone. */
+static void break_stale(int directory, const char *name)
+{
+	struct stat first, second;
+
+	if (is_stale(directory, name, &first) &&
+		is_stale(directory, name, &second) &&
+		first.st_ino == second.st_ino)
+		(void)unlinkat(directory, name, 0);
+}
+
+/* ---- Taking ---- */
+
+static bool write_owner(int fd)
+{
+	char host[HOST_SIZE_MAX + 1];
+	char owner[OWNER_SIZE_MAX + 1];
+	int size;
+
+	if (!get_host(host))
+		return false;
+	size = snprintf(owner, sizeof(owner), "%ld:%s", (long)getpid(), host);
+	return size > 0 && (size_t)size < sizeof(owner) &&
+		write_fully(fd, owner, (size_t)size);
+}
+
+static enum dotlock_result create(
+	int directory, const char *name, struct error *error)
+{
+	bool is_written;
+	int fd = openat(directory, name,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd == -1 && errno == EEXIST)
+		return DOTLOCK_BUSY;
+	if (fd == -1) {
+		error_set_errno(error, "cannot create '%s'", name);
+		return DOTLOCK_ERROR;
+	}
+	is_written = write_owner(fd);
+	if (!is_written) {
+		error_set_errno(error, "cannot write '%s'", name);
+		(void)unlinkat(directory, name, 0);
+	}
+	(void)close(fd);
+	return is_written ? DOTLOCK_TAKEN : DOTLOCK_ERROR;
+}
+
+enum dotlock_result dotlock_take(int directory, const char *name,
+	unsigned patience_ms, struct error *error)
+{
+	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
+	int64_t deadline_ms = now_ms(CLOCK_MONOTONIC) + patience_ms;
+
+	for (;;) {
+		enum dotlock_result result;
+
+		break_stale(directory, name);
+		result = create(directory, name, error);
+		if (result != DOTLOCK_BUSY ||
+			now_ms(CLOCK_MONOTONIC) >= deadline_ms)
+			return result;
+		(void)nanosleep(&step, NULL);
+	}
+}
+
+/* It says our number as long as it is ours. */
+void dotlock_release(int directory, const char *name)
+{
+	char owner[OWNER_SIZE_MAX + 1];
+	const char *colon;
+	uint32_t pid;
+
+	read_owner(directory, name, owner);
+	colon = strchr(owner, ':');
+	if (colon != NULL &&
+		number_parse_u32(owner, (size_t)(colon - owner), &pid) &&
+		(pid_t)pid == getpid())
+		(void)unlinkat(directory, name, 0);
+}

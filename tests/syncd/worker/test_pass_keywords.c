@@ -1,0 +1,142 @@
+/* Keywords whose letters cannot be had, in whole passes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "tests/syncd/worker/world.h"
+
+static void deliver(
+	struct world *world, const char *mailbox, const struct flags *flags)
+{
+	char *body = world_message(world);
+	struct fake_mailbox *box = fake_mailbox(mailbox);
+
+	fake_deliver(box, body, flags->system);
+	box->messages[box->count - 1].flags = *flags;
+	free(body);
+}
+
+static unsigned keyword_number(struct world *world, const char *name)
+{
+	int keyword = keyword_table_intern(&world->account->keywords, name);
+
+	assert_true(keyword >= 0);
+	return (unsigned)keyword;
+}
+
+static void populate(struct world *world)
+{
+	const struct flags none = { 0 };
+
+	for (int i = 0; i < 5; i++)
+		deliver(world, "INBOX", &none);
+	world_converge(world);
+	world_check_equal(world, 5);
+}
+
+/* Every letter is taken, one by a keyword that needs none. */
+static void take_all_letters(struct world *world, const char *folder)
+{
+	char *path =
+		alloc_format("%s/%s/dovecot-keywords", world->maildir, folder);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	for (int i = 0; i < 26; i++)
+		(void)fprintf(
+			file, i == 3 ? "%d $Forwarded\n" : "%d word%d\n", i, i);
+	assert_int_equal(fclose(file), 0);
+	free(path);
+}
+
+static void test_keyword_without_a_letter_stays_on_the_server(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+	unsigned keyword;
+
+	(void)state;
+	world_init(&world, "    keywords: dovecot\n", 18);
+	populate(&world);
+	take_all_letters(&world, "INBOX");
+	keyword = keyword_number(&world, "another");
+	inbox = fake_mailbox("INBOX");
+	flags_set_keyword(&inbox->messages[0].flags, keyword);
+	inbox->messages[0].flags.system |= FLAG_FLAGGED;
+	fake_touch(inbox, &inbox->messages[0]);
+	for (int i = 0; i < 3; i++)
+		world_converge(&world);
+	world_check_equal(&world, 5);
+	assert_true(flags_has_keyword(&inbox->messages[0].flags, keyword));
+	world_finish(&world);
+}
+
+/* Another program holds it; it is not known to be dead. */
+static char *lock_keywords(const struct world *world)
+{
+	char *path =
+		alloc_format("%s/INBOX/dovecot-keywords.lock", world->maildir);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fclose(file), 0);
+	return path;
+}
+
+static void check_keyword(unsigned keyword)
+{
+	struct fake_mailbox *inbox = fake_mailbox("INBOX");
+
+	for (size_t i = 5; i < inbox->count; i++)
+		assert_true(
+			flags_has_keyword(&inbox->messages[i].flags, keyword));
+}
+
+static void test_mail_comes_while_the_letters_are_locked(void **state)
+{
+	struct world world;
+	struct flags flags = { .system = FLAG_SEEN };
+	unsigned keyword;
+	char *lock;
+
+	(void)state;
+	world_init(&world, "    keywords: dovecot\n", 3);
+	populate(&world);
+	keyword = keyword_number(&world, "project");
+	flags_set_keyword(&flags, keyword);
+	lock = lock_keywords(&world);
+	for (int i = 0; i < 7; i++)
+		deliver(&world, "INBOX", &flags);
+	assert_true(world_sync(&world));
+	assert_int_equal(local_count(&world, "INBOX"), 12);
+	check_keyword(keyword);
+	assert_int_equal(unlink(lock), 0);
+	world_stop(&world);
+	world_start(&world);
+	world_converge(&world);
+	check_keyword(keyword);
+	world_check_equal(&world, 12);
+	world_check_quiet(&world);
+	free(lock);
+	world_finish(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_keyword_without_a_letter_stays_on_the_server),
+		cmocka_unit_test(test_mail_comes_while_the_letters_are_locked),
+	};
+
+	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
