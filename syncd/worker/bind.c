@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 #include "syncd/reconciler/match.h"
-#include "syncd/worker/digest.h"
 #include "syncd/worker/local.h"
+#include "syncd/worker/remote_content.h"
 
 #define ROUND_COUNT_MAX 8
 
@@ -193,13 +193,9 @@ static bool read_file(
 	return true;
 }
 
-/* Headers or bodies of some UIDs of one folder, digested and thrown away. */
 struct remote_reading {
-	struct account *account;
 	struct cast *cast;
 	uint32_t folder_id;
-	bool is_header;
-	struct canonical_digest *digest;
 };
 
 static struct match_item *find_uid(
@@ -214,73 +210,36 @@ static struct match_item *find_uid(
 	return found == NULL ? NULL : *found;
 }
 
-static bool reading_begin(void *data, uint32_t uid, uint64_t size)
+static void take_content(
+	void *data, uint32_t uid, const struct content *content)
 {
-	struct remote_reading *reading = data;
-
-	(void)size;
-	canonical_digest_reset(reading->digest);
-	return find_uid(reading->cast, reading->folder_id, uid) != NULL;
-}
-
-static bool reading_data(
-	void *data, const uint8_t *bytes, size_t size, struct error *error)
-{
-	struct remote_reading *reading = data;
-
-	(void)error;
-	canonical_digest_feed(reading->digest, bytes, size);
-	return true;
-}
-
-static bool reading_end(
-	void *data, uint32_t uid, bool is_complete, struct error *error)
-{
-	struct remote_reading *reading = data;
+	const struct remote_reading *reading = data;
 	struct match_item *item =
 		find_uid(reading->cast, reading->folder_id, uid);
-	struct content content = { 0 };
 	struct pair *pair;
 
-	(void)error;
-	if (item == NULL || !is_complete)
-		return true;
+	if (item == NULL)
+		return;
 	pair = mutable_pair(item);
-	canonical_digest_finish(reading->digest, &content);
-	pair->content.header_hash = content.header_hash;
-	pair->content.message_id = content.message_id;
-	if (!reading->is_header) {
-		memcpy(pair->content.hash, content.hash, CONTENT_HASH_SIZE);
+	pair->content.header_hash = content->header_hash;
+	pair->content.message_id = content->message_id;
+	if (content->has_hash) {
+		memcpy(pair->content.hash, content->hash, CONTENT_HASH_SIZE);
 		pair->content.has_hash = true;
-		pair->content.size = content.size;
+		pair->content.size = content->size;
 	}
-	return true;
 }
 
 static bool fetch_some(struct account *account, struct cast *cast,
 	struct account_folder *folder, const struct uid_set *uids,
-	bool is_header, struct error *error)
+	enum match_need_kind kind, struct error *error)
 {
-	struct remote_reading reading = {
-		.account = account,
-		.cast = cast,
-		.folder_id = folder->record.folder_id,
-		.is_header = is_header,
-		.digest = canonical_digest_new(state_secret(account->state)),
-	};
-	struct remote_sink sink = { reading_begin, reading_data, reading_end,
-		&reading };
-	bool is_done = remote_select(account->remote, folder->record.mailbox,
-		folder->record.uid_validity, error);
+	struct remote_reading reading = { cast, folder->record.folder_id };
 
-	if (is_done && is_header)
-		is_done = remote_fetch_headers(
-			account->remote, uids, &sink, NULL, error);
-	else if (is_done)
-		is_done = remote_fetch_bodies(
-			account->remote, uids, &sink, NULL, error);
-	canonical_digest_free(reading.digest);
-	return is_done;
+	return remote_content_read(account, folder, uids,
+		kind == MATCH_NEED_REMOTE_HEADER ? REMOTE_CONTENT_HEADER
+						 : REMOTE_CONTENT_WHOLE,
+		take_content, &reading, error);
 }
 
 static void give_up_unanswered(
@@ -315,8 +274,8 @@ static bool fetch_kind(struct account *account, struct cast *cast,
 				uid_set_add(&uids,
 					match->needs[k].pair->remote.uid);
 		if (!uid_set_is_empty(&uids))
-			is_done = fetch_some(account, cast, folder, &uids,
-				kind == MATCH_NEED_REMOTE_HEADER, &failure);
+			is_done = fetch_some(
+				account, cast, folder, &uids, kind, &failure);
 		uid_set_finish(&uids);
 		if (!is_done && failure.code != ERROR_REFUSED) {
 			*error = failure;

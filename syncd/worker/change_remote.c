@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "syncd/worker/apply.h"
 #include "syncd/worker/clock.h"
+#include "syncd/worker/verify.h"
 
 /* Messages of one stage's group that are still as planned, reloaded. */
 struct group {
@@ -330,73 +331,6 @@ bool apply_move_remote(struct account *account,
 
 /* ---- Deletions ---- */
 
-static const struct remote_message *find_message(
-	const struct remote_message *messages, size_t count, uint32_t uid)
-{
-	for (size_t i = 0; i < count; i++)
-		if (messages[i].uid == uid)
-			return &messages[i];
-	return NULL;
-}
-
-/* Is the message under this UID the one the pair stands for? Sizes and dates
-   may each be told wrongly, not both of another message alike. */
-static bool is_same_message(
-	const struct pair *pair, const struct remote_message *message)
-{
-	if (pair->content.email_id != 0 && message->email_id != 0)
-		return pair->content.email_id == message->email_id;
-	return message->size == pair->content.size ||
-		message->internal_date == pair->content.internal_date;
-}
-
-/* What may go: there, the same message, and not touched by anybody since it
-   was observed. `modseq_out`: no later change is known of any of them. */
-static bool verify(struct group *group, struct account_folder *folder,
-	struct uid_set *verified, uint64_t *modseq_out, struct error *error)
-{
-	struct account *account = group->account;
-	struct remote_message *messages = NULL;
-	size_t count = 0;
-
-	if (!remote_fetch_messages(account->remote, &group->uids,
-		    &group->stage.arena, &messages, &count, error))
-		return false;
-	for (size_t i = 0; i < group->count; i++) {
-		const struct pair *pair = &group->pairs[i];
-		const struct remote_message *message =
-			find_message(messages, count, pair->remote.uid);
-		struct flags told, known;
-
-		if (message == NULL || !message->has_size) {
-			look_again(account, folder);
-			continue;
-		}
-		if (!is_same_message(pair, message)) {
-			account_log(account, ACCOUNT_LOG_ERROR,
-				"%s: UID %u is another message now: not "
-				"deleted",
-				folder->record.path, pair->remote.uid);
-			folder->record.uid_validity = 0;
-			look_again(account, folder);
-			uid_set_clear(verified);
-			return true;
-		}
-		told = message->flags;
-		known = pair->remote.flags;
-		told.system &= ~(uint32_t)FLAG_DELETED;
-		known.system &= ~(uint32_t)FLAG_DELETED;
-		if (told.system != known.system) {
-			look_again(account, folder);
-			continue;
-		}
-		uid_set_add(verified, pair->remote.uid);
-		if (message->modseq > *modseq_out)
-			*modseq_out = message->modseq;
-	}
-	return true;
-}
-
 /* Without UID EXPUNGE nothing can be removed without removing what others
    marked: the mark is all we set, the server or a person does the rest. */
 static bool mark_only(
@@ -529,7 +463,8 @@ static bool delete_wanted(struct account *account,
 	group_init(&group, account, operations, count);
 	is_done = remote_select(account->remote, folder->record.mailbox,
 			  folder->record.uid_validity, error) &&
-		verify(&group, folder, &verified, &modseq, error);
+		verify_before_delete(account, folder, group.pairs, group.count,
+			&verified, &modseq, error);
 	if (is_done && !uid_set_is_empty(&verified))
 		is_done = put_intents(&group, INTENT_DELETE_REMOTE, folder,
 				  NULL, error) &&

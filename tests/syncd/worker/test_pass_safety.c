@@ -367,19 +367,32 @@ static void test_disk_full_while_looking_here_forgets_nothing(void **state)
 
 /* ---- Other messages under known numbers ---- */
 
-static void test_other_message_under_a_known_uid_is_kept_and_read(void **state)
+static const char OTHER_BODY[] = "Message-ID: <other@example.org>\r\n"
+				 "Subject: quite another one\r\n\r\nx\r\n";
+
+/* Another message takes the place of UID 1, `size` octets long. */
+static void reuse_uid(struct fake_message *message, size_t size)
+{
+	size_t own_size = sizeof(OTHER_BODY) - 1;
+
+	assert_true(size >= own_size);
+	free(message->body);
+	message->body = alloc(size + 1, 1);
+	memset(message->body, 'x', size);
+	memcpy(message->body, OTHER_BODY, own_size);
+	message->body[size] = '\0';
+}
+
+static void check_reuse(size_t longer, int64_t later)
 {
 	struct world world;
 	struct fake_message *reused;
 
-	(void)state;
 	world_init(&world, "", 10);
 	populate(&world);
 	reused = fake_find(fake_mailbox("Work"), 1);
-	free(reused->body);
-	reused->body = alloc_text("Message-ID: <other@example.org>\r\n"
-				  "Subject: quite another one\r\n\r\nx\r\n");
-	reused->date += 1000;
+	reuse_uid(reused, strlen(reused->body) + longer);
+	reused->date += later;
 	/* The file of the message that had this UID. */
 	for (size_t i = 0; i < 5; i++)
 		local_remove(&world, "Work", 0);
@@ -388,6 +401,32 @@ static void test_other_message_under_a_known_uid_is_kept_and_read(void **state)
 	assert_non_null(strstr(
 		fake_mailbox("Work")->messages[0].body, "quite another one"));
 	world_check_equal(&world, fake_mailbox("Work")->count + 6);
+	world_finish(&world);
+}
+
+static void test_other_message_under_a_known_uid_is_kept_and_read(void **state)
+{
+	(void)state;
+	check_reuse(7, 1000);
+	check_reuse(0, 1000);
+	check_reuse(7, 0);
+}
+
+/* Some servers forget the date they were given: the header is the message. */
+static void test_message_with_a_wrong_date_is_deleted_all_the_same(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 10);
+	populate(&world);
+	fake_find(fake_mailbox("Work"), 1)->date += 1000;
+	fake_find(fake_mailbox("Work"), 2)->date += 1000;
+	for (size_t i = 0; i < 2; i++)
+		local_remove(&world, "Work", 0);
+	world_converge(&world);
+	world_check_equal(&world, 9);
+	world_check_quiet(&world);
 	world_finish(&world);
 }
 
@@ -601,6 +640,8 @@ int main(void)
 			test_disk_full_while_looking_here_forgets_nothing),
 		cmocka_unit_test(
 			test_other_message_under_a_known_uid_is_kept_and_read),
+		cmocka_unit_test(
+			test_message_with_a_wrong_date_is_deleted_all_the_same),
 		cmocka_unit_test(
 			test_message_undeleted_before_the_expunge_comes_back),
 		cmocka_unit_test(test_move_between_two_scans_is_no_deletion),
