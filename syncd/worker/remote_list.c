@@ -276,8 +276,6 @@ static bool run_list(struct listing *listing, struct imap_command *command,
 	struct remote_call *call;
 	bool is_done;
 
-	if (remote->selection.name != NULL && !refresh_selected(remote, error))
-		return false;
 	forget_mailboxes(listing);
 	remote_flight_init(&flight, remote);
 	flight.data = listing;
@@ -302,6 +300,9 @@ static bool run_list(struct listing *listing, struct imap_command *command,
 /* Exchange answers BAD to RETURN, Strato lists nothing. */
 static bool list_mailboxes(struct listing *listing, struct error *error)
 {
+	if (listing->remote->selection.name != NULL &&
+		!refresh_selected(listing->remote, error))
+		return false;
 	if (listing->remote->abilities.has_list_status) {
 		if (run_list(listing, list_command(listing->remote), error))
 			return true;
