@@ -247,18 +247,58 @@ static bool is_in_place(const struct folder *folder)
 		strcmp(folder->local_path, folder->target) == 0;
 }
 
-/* Renamed alike on both sides. */
+static bool is_recorded_elsewhere(
+	const struct folder_set *set, const struct folder *folder)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		const struct folder *other = &set->folders[i];
+
+		if (other != folder && other->record != NULL &&
+			other->record->path != NULL &&
+			strcmp(other->record->path, any_path(folder)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Renamed where it still is, and gone on the other side: whatever is done with
+   it now, is done under its new name. */
+static bool is_left_renamed(
+	const struct folder_set *set, const struct folder *folder)
+{
+	switch (folder->fate) {
+	case FATE_MAKE_LOCAL:
+	case FATE_MAKE_REMOTE:
+	case FATE_DROP_LOCAL:
+	case FATE_DROP_REMOTE:
+		break;
+	case FATE_NONE:
+	case FATE_KEEP:
+	case FATE_FORGET:
+	case FATE_HOLD:
+		return false;
+	}
+	return folder->record != NULL && folder->record->path != NULL &&
+		has_moved(folder, any_path(folder)) &&
+		!is_recorded_elsewhere(set, folder);
+}
+
+/* Renamed alike on both sides, or on the only one that has it. */
 static void emit_record_renames(struct folder_set *set)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		const struct folder *folder = &set->folders[i];
+		bool is_renamed = is_in_place(folder)
+			? folder->record != NULL &&
+				folder->record->path != NULL &&
+				strcmp(folder->record->path, folder->target) !=
+					0
+			: is_left_renamed(set, folder);
 
-		if (is_in_place(folder) && folder->record != NULL &&
-			folder->record->path != NULL &&
-			strcmp(folder->record->path, folder->target) != 0)
+		if (is_renamed)
 			folders_add(set, FOLDER_RECORD_RENAME, folder,
 				folder->record->path)
-				->new_path = folder->target;
+				->new_path = any_path(folder);
 	}
 }
 

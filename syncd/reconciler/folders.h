@@ -61,7 +61,9 @@ enum folder_operation_kind {
 				 there; remove the directory once it is empty */
 	FOLDER_EMPTY_REMOTE,  /* gone here: delete the mailbox once empty */
 	FOLDER_FORGET,        /* gone on both sides */
-	FOLDER_RECORD_RENAME, /* both sides renamed alike: record new_path */
+	FOLDER_RECORD_RENAME, /* renamed alike on both sides, or on the only
+				 one that has it: record new_path, of this
+				 folder alone */
 	FOLDER_HOLD,          /* collision or unrepresentable: `reason` */
 };
 

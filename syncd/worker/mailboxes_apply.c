@@ -186,6 +186,17 @@ static bool adopt(struct mailboxes_round *round,
 	return account_folder_save(round->account, folder, error);
 }
 
+static void repath_one(struct account *account, struct account_folder *folder,
+	const char *new_path)
+{
+	folder->record.path = account_folder_text(folder, new_path);
+	local_unwatch_folder(account, folder);
+	folder->needs_scan = true;
+	/* Under which name the server has it, the next listing says. */
+	folder->is_listed = false;
+	state_folder_put(account->state, &folder->record);
+}
+
 /* The folder and everything below it has a new path. */
 static void repath(
 	struct account *account, const char *path, const char *new_path)
@@ -201,17 +212,12 @@ static void repath(
 			(old[size] != '\0' && old[size] != '/'))
 			continue;
 		renamed = alloc_format("%s%s", new_path, old + size);
-		folder->record.path = account_folder_text(folder, renamed);
+		repath_one(account, folder, renamed);
 		free(renamed);
-		local_unwatch_folder(account, folder);
-		folder->needs_scan = true;
-		/* Under which name the server has it, the next listing says. */
-		folder->is_listed = false;
-		state_folder_put(account->state, &folder->record);
 	}
 }
 
-static bool commit_rename(struct mailboxes_round *round, enum journal_side side,
+static bool begin_rename(struct mailboxes_round *round, enum journal_side side,
 	const struct folder_operation *operation, struct error *error)
 {
 	struct account *account = round->account;
@@ -222,8 +228,36 @@ static bool commit_rename(struct mailboxes_round *round, enum journal_side side,
 		return false;
 	journal(account, side, "folder-renamed", operation->folder_id,
 		operation->new_path);
-	repath(account, operation->path, operation->new_path);
-	return state_commit(account->state, error);
+	return true;
+}
+
+static bool commit_rename(struct mailboxes_round *round, enum journal_side side,
+	const struct folder_operation *operation, struct error *error)
+{
+	if (!begin_rename(round, side, operation, error))
+		return false;
+	repath(round->account, operation->path, operation->new_path);
+	return state_commit(round->account->state, error);
+}
+
+/* What is below it has operations of its own. */
+static bool record_rename(struct mailboxes_round *round,
+	const struct folder_operation *operation, struct error *error)
+{
+	struct account_folder *folder =
+		account_folder(round->account, operation->folder_id);
+	const struct remote_mailbox *mailbox =
+		find_mailbox(round, operation->new_path);
+
+	if (folder == NULL)
+		return true;
+	if (!begin_rename(round, JOURNAL_REMOTE, operation, error))
+		return false;
+	if (mailbox != NULL)
+		folder->record.mailbox =
+			account_folder_text(folder, mailbox->wire_name);
+	repath_one(round->account, folder, operation->new_path);
+	return state_commit(round->account->state, error);
 }
 
 static bool rename_local(struct mailboxes_round *round,
@@ -434,7 +468,7 @@ static bool carry_out(struct mailboxes_round *round,
 	case FOLDER_FORGET:
 		return forget(round, operation, error);
 	case FOLDER_RECORD_RENAME:
-		return commit_rename(round, JOURNAL_REMOTE, operation, error);
+		return record_rename(round, operation, error);
 	case FOLDER_HOLD:
 		return hold(round, operation);
 	}

@@ -302,6 +302,13 @@ static void test_a_folder_that_is_gone_goes_only_when_it_may(void **state)
 		{ "A!n", "A@1", "A@1!l", "empty-local 1 A" },
 		{ "", "A@1 A/x@2", "A@1!l A/x@2!l",
 			"empty-local 2 A/x, empty-local 1 A" },
+		/* Renamed where it still is: under its new name. */
+		{ "B#i", "", "A#i@1!r", "record 1 A > B, empty-remote 1 B" },
+		{ "B#i", "", "A#i@1", "record 1 A > B, create-local 1 B" },
+		{ "", "B@1", "A#i@1!l", "record 1 A > B, empty-local 1 B" },
+		{ "", "B@1", "A#i@1", "record 1 A > B, create-remote 1 B" },
+		/* When that name is on record for another, later. */
+		{ "B#i", "", "A#i@1!r B#j@2", "forget 2 B, empty-remote 1 B" },
 		/* The record says it was never there. */
 		{ "", "A@1", "A@1!lR", "create-remote 1 A" },
 		{ "A", "", "A!rL", "create-local 1 A" },

@@ -300,7 +300,8 @@ static void carry_out(
 		carry_out_rename(model, &model->remote, operation);
 		break;
 	case FOLDER_RECORD_RENAME:
-		agree(model, record_of(model, operation), operation->new_path);
+		set_path(
+			record_of(model, operation)->path, operation->new_path);
 		break;
 	case FOLDER_EMPTY_LOCAL:
 	case FOLDER_EMPTY_REMOTE:
