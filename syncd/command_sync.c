@@ -33,6 +33,15 @@ static void print_summary(
 	buf_finish(&text);
 }
 
+static void print_left(const json_t *message)
+{
+	size_t i;
+	json_t *line;
+
+	json_array_foreach(json_object_get(message, "left"), i, line)
+		log_write(LOG_WARNING, "%s", json_string_value(line));
+}
+
 static void synced(
 	struct sync *sync, const char *account, const json_t *message)
 {
@@ -43,7 +52,10 @@ static void synced(
 		progress_end(sync->progress, account);
 	if (code == CODE_IN_SYNC || code == CODE_LEFT_OVER)
 		print_summary(sync, account, message);
-	else if (sync->is_daemon && error != NULL && *error != '\0')
+	if (code == CODE_LEFT_OVER)
+		print_left(message);
+	if (code > CODE_LEFT_OVER && sync->is_daemon && error != NULL &&
+		*error != '\0')
 		log_account(LOG_ERROR, account, error);
 }
 

@@ -17,6 +17,7 @@
 #define ALIVE_MS          10000
 #define PROGRESS_MS       250
 #define AGAIN_MS          50
+#define LEFT_LINE_MAX     20
 
 /* Changes come in bursts, and servers tell of them late (Dovecot gathers what
    it announces for half a second). So for a while after a change the server is
@@ -283,21 +284,42 @@ static void resumed(void *data)
 /* ---- Passes ---- */
 
 /* Those who waited when the pass began; who came later waits for the next. */
+/* In words, and not more than somebody reads. */
+static json_t *left_over(struct worker *worker, const json_t *ids, int code)
+{
+	json_t *lines = json_array();
+	size_t count;
+
+	if (code != EXIT_LEFT_OVER || json_array_size(ids) == 0)
+		return lines;
+	worker_list_left(worker->account, lines);
+	count = json_array_size(lines);
+	if (count <= LEFT_LINE_MAX)
+		return lines;
+	for (size_t i = count; i > LEFT_LINE_MAX; i--)
+		(void)json_array_remove(lines, i - 1);
+	(void)json_array_append_new(lines,
+		json_sprintf("%s: and %zu more: see mailtwin held",
+			worker->account_config->name, count - LEFT_LINE_MAX));
+	return lines;
+}
+
 static void send_synced(struct worker *worker, const json_t *ids, int code,
 	const struct account_counters *before, uint64_t started_ms)
 {
 	const struct account_counters *now = &worker->account->counters;
 	double seconds = (double)(clock_now_ms() - started_ms) / 1000;
+	json_t *left = left_over(worker, ids, code);
 	size_t i;
 	json_t *id;
 
 	json_array_foreach(ids, i, id)
 		(void)ipc_send(worker->ipc,
-			json_pack("{s:s, s:O, s:i, s:s, s:{s:I, s:I, s:I, s:I, "
-				  "s:I, s:I, s:I, s:f}}",
+			json_pack("{s:s, s:O, s:i, s:s, s:O, s:{s:I, s:I, s:I, "
+				  "s:I, s:I, s:I, s:I, s:f}}",
 				"type", "synced", "id", id, "code", code,
-				"error", worker->error.message, "summary",
-				"downloaded",
+				"error", worker->error.message, "left", left,
+				"summary", "downloaded",
 				(json_int_t)(now->downloaded -
 					before->downloaded),
 				"uploaded",
@@ -320,6 +342,7 @@ static void send_synced(struct worker *worker, const json_t *ids, int code,
 				"failed", (json_int_t)now->failed, "held",
 				(json_int_t)worker->account->held_count,
 				"seconds", seconds));
+	json_decref(left);
 }
 
 /* How long a look at everything takes when there is nothing to do, and whether

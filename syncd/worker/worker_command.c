@@ -71,7 +71,8 @@ static void list_pair(const struct account *account, const struct pair *pair,
 		pair->reason == NULL ? "held" : pair->reason);
 }
 
-static int held(struct account *account, const json_t *mailboxes, json_t *lines)
+static void list_held(
+	struct account *account, const json_t *mailboxes, json_t *lines)
 {
 	struct state_cursor cursor = { 0 };
 	struct arena arena;
@@ -86,7 +87,44 @@ static int held(struct account *account, const json_t *mailboxes, json_t *lines)
 	for (size_t i = 0; i < account->skipped_count; i++)
 		add_line(lines, "%s/%s: %s", account->config->name,
 			account->skipped[i].name, account->skipped[i].reason);
+}
+
+static int held(struct account *account, const json_t *mailboxes, json_t *lines)
+{
+	list_held(account, mailboxes, lines);
 	return json_array_size(lines) > 0 ? EXIT_LEFT_OVER : EXIT_IN_SYNC;
+}
+
+static const char *failure_of(const struct account_folder *folder)
+{
+	if (folder->has_failed && folder->record.error != NULL)
+		return folder->record.error;
+	if (folder->is_doubtful)
+		return "the server does not tell of all its messages";
+	return NULL;
+}
+
+void worker_list_left(struct account *account, json_t *lines)
+{
+	list_held(account, NULL, lines);
+	for (size_t i = 0; i < account->folder_count; i++) {
+		const struct account_folder *folder = account->folders[i];
+		const char *failure = failure_of(folder);
+
+		if (failure != NULL)
+			add_line(lines, "%s/%s: %s", account->config->name,
+				folder->record.path, failure);
+	}
+	if (!account->remote_is_complete)
+		add_line(lines,
+			"%s: mailboxes on the server change all the time: not "
+			"all was seen, nothing missing there was removed here",
+			account->config->name);
+	if (!account->local_is_complete)
+		add_line(lines,
+			"%s: files in the Maildir change all the time: not "
+			"all was seen, nothing missing here was removed there",
+			account->config->name);
 }
 
 /* ---- approve ---- */

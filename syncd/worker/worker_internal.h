@@ -88,6 +88,8 @@ void worker_set_state(struct worker *worker, enum worker_state state);
 int worker_exit_code(const struct error *error);
 /* What a pass that went through leaves behind. */
 int worker_pass_code(const struct account *account);
+/* Adds to `lines`, in words, what the last pass left over and why. */
+void worker_list_left(struct account *account, json_t *lines);
 
 /* Status as mailtwin(1) shows it, for one account. */
 json_t *worker_status(struct worker *worker);

@@ -385,7 +385,8 @@ class Guard(scene.Scene):
         world = self.filled()
         for entry in world.maildir.all_entries():
             world.maildir.remove(entry)
-        world.program.sync(expect=EX_HELD)
+        left = world.program.sync(expect=EX_HELD).stderr
+        self.assertIn("home/INBOX: UID", left)
         self.assertEqual(self.counts(world), {"INBOX": 30, "Work": 30})
         self.assertIn("INBOX", world.program.run("held", expect=None).stdout)
         self.assertNotEqual(world.program.sync(expect=None).returncode, 0)
