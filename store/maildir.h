@@ -82,6 +82,12 @@ struct maildir_identity {
 bool maildir_identity(struct maildir *maildir, const char *path,
 	struct maildir_identity *identity_out, struct error *error) MUST_CHECK;
 
+/* May a folder that is not there be on a disk that is not mounted? Yes when its
+   directory is there and empty, as a mount point is, or when what is there of
+   its path is not on `device`, where it was last seen. */
+bool maildir_may_be_unmounted(
+	struct maildir *maildir, const char *path, uint64_t device) MUST_CHECK;
+
 /* True also where attributes are not supported. Durable on return. `account`:
    no blank, at most MAILDIR_ACCOUNT_SIZE_MAX. */
 bool maildir_set_generation(struct maildir *maildir, const char *path,

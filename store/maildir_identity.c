@@ -2,6 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -34,6 +35,58 @@ static int open_directory(
 out:
 	buf_finish(&place);
 	return fd;
+}
+
+static bool is_empty_directory(int fd)
+{
+	DIR *stream = directory_stream(fd);
+	const struct dirent *entry;
+	size_t count = 0;
+
+	if (stream == NULL)
+		return false;
+	while (count <= 2 && (entry = readdir(stream)) != NULL)
+		count++;
+	(void)closedir(stream);
+	return count <= 2; /* "." and ".." */
+}
+
+/* Cuts off the last level of a place; the root is what is left of all. */
+static void go_up(struct buf *place)
+{
+	const char *slash = strrchr(buf_text(place), '/');
+	size_t size = slash == NULL ? 0 : (size_t)(slash - buf_text(place));
+
+	buf_truncate(place, size);
+	if (size == 0)
+		buf_add_byte(place, '.');
+}
+
+bool maildir_may_be_unmounted(
+	struct maildir *maildir, const char *path, uint64_t device)
+{
+	struct buf place = { .data = NULL };
+	struct error error = { 0 };
+	struct stat stat;
+	bool may_be = true;
+	bool is_itself = true;
+	int fd = -1;
+
+	if (!maildir_place(maildir, path, MAILDIR_FOLDER, &place, &error))
+		goto out;
+	while ((fd = maildir_open_place(maildir, buf_text(&place))) == -1 &&
+		errno == ENOENT && strcmp(buf_text(&place), ".") != 0) {
+		is_itself = false;
+		go_up(&place);
+	}
+	if (fd != -1 && fstat(fd, &stat) == 0)
+		may_be = (uint64_t)stat.st_dev != device ||
+			(is_itself && is_empty_directory(fd));
+out:
+	if (fd != -1)
+		(void)close(fd);
+	buf_finish(&place);
+	return may_be;
 }
 
 static bool parse_generation(

@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "syncd/worker/clock.h"
 #include "syncd/worker/local.h"
+#include "syncd/worker/local_internal.h"
 
 #define META_ROOT "maildir-root"
 #define META_SIZE 16 /* device, inode */
@@ -83,6 +84,35 @@ static bool refuse(struct account *account, struct error *error)
 		account->config->maildir, account->config->name);
 }
 
+/* What a copy lacks was not removed from it. */
+static bool forget_missing_folder(struct account *account,
+	struct account_folder *folder, struct error *error)
+{
+	struct state_cursor cursor = { 0 };
+	struct maildir_folder_stat stat;
+	struct error failure = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	if (!folder->record.has_local ||
+		maildir_folder_stat(account->maildir, folder->record.path,
+			&stat, &failure) != MAILDIR_MISSING)
+		return true;
+	if (!state_begin(account->state, error))
+		return false;
+	arena_init(&arena);
+	while (state_next_by_unique(account->state, folder->record.folder_id,
+		&cursor, &arena, &pair)) {
+		if (pair.local.presence == PRESENCE_PRESENT)
+			local_lose(account, &pair, false);
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	folder->record.has_local = false;
+	account_folder_put(account, folder);
+	return state_commit(account->state, error);
+}
+
 /* Every folder is another directory than the one on record now, so the scan
    takes what is missing as not restored yet, never as deleted. */
 static bool accept_copy(struct account *account,
@@ -98,6 +128,8 @@ static bool accept_copy(struct account *account,
 
 		folder->needs_scan = true;
 		local_unwatch_folder(account, folder);
+		if (!forget_missing_folder(account, folder, error))
+			return false;
 	}
 	account->wants_folder_list = true;
 	account->settle_ms = SETTLE_START_MS;

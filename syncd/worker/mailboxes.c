@@ -285,6 +285,23 @@ static bool is_undecided(struct mailboxes_round *round,
 	return true;
 }
 
+/* No reason to remove a mailbox: a disk may be missing. */
+static bool is_unmounted(
+	struct account *account, const struct account_folder *folder)
+{
+	const struct folder *record = &folder->record;
+
+	if (folder->is_on_disk || !record->has_local || record->inode == 0 ||
+		!maildir_may_be_unmounted(
+			account->maildir, record->path, record->device))
+		return false;
+	account_skip(account, record->path,
+		"its directory is empty or on another disk than before: is "
+		"its disk mounted? To remove the mailbox, remove the "
+		"directory itself");
+	return true;
+}
+
 static struct folder_record *records(struct mailboxes_round *round)
 {
 	struct account *account = round->account;
@@ -309,7 +326,8 @@ static struct folder_record *records(struct mailboxes_round *round)
 				record->state == FOLDER_EMPTYING_REMOTE,
 			.is_held = record->state == FOLDER_HELD,
 		};
-		if (is_undecided(round, folder, &records[i]))
+		if (is_undecided(round, folder, &records[i]) ||
+			is_unmounted(account, folder))
 			records[i].is_held = true;
 		if (records[i].had_remote && !folder->is_listed)
 			records[i].is_removable_local =

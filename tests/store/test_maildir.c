@@ -107,6 +107,31 @@ static void test_a_generation_is_kept_with_the_directory(void **state)
 	assert_int_equal(again.generation, 3);
 }
 
+static void test_a_missing_folder_may_be_an_unmounted_disk(void **state)
+{
+	struct maildir_identity root;
+	struct error error;
+
+	(void)state;
+	assert_true(maildir_identity(tree.maildir, NULL, &root, &error));
+	mail_tree_mkdir(&tree, "empty");
+	mail_tree_mkdir(&tree, "full");
+	mail_tree_mkdir(&tree, "full/child");
+	assert_true(
+		maildir_may_be_unmounted(tree.maildir, "empty", root.device));
+	assert_false(
+		maildir_may_be_unmounted(tree.maildir, "full", root.device));
+	assert_false(
+		maildir_may_be_unmounted(tree.maildir, "gone", root.device));
+	/* The parent need not go with the child. */
+	assert_false(maildir_may_be_unmounted(
+		tree.maildir, "empty/gone/too", root.device));
+	assert_true(maildir_may_be_unmounted(
+		tree.maildir, "gone", root.device + 1));
+	assert_true(maildir_may_be_unmounted(
+		tree.maildir, "full/gone", root.device + 1));
+}
+
 static void test_identity_notices_another_directory(void **state)
 {
 	struct maildir_identity before, after;
@@ -398,6 +423,7 @@ int main(void)
 		IN_TREE(test_only_a_private_directory_is_opened),
 		IN_TREE(test_paths_are_absolute),
 		IN_TREE(test_a_generation_is_kept_with_the_directory),
+		IN_TREE(test_a_missing_folder_may_be_an_unmounted_disk),
 		IN_TREE(test_identity_notices_another_directory),
 		IN_TREE(test_a_message_can_be_looked_at),
 		IN_TREE(test_only_regular_files_are_opened),

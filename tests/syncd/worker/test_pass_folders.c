@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "tests/syncd/worker/world.h"
 
 static void deliver(struct world *world, const char *mailbox, int count)
@@ -81,6 +82,57 @@ static void test_a_folder_renamed_here_and_removed_there_is_found(void **state)
 	world_finish(&world);
 }
 
+/* ---- Disks that are not mounted ---- */
+
+/* In the directory that holds the Maildir, "mail". */
+static void run_command(const struct world *world, const char *command)
+{
+	char *line = alloc_format("cd '%s' && %s", world->root, command);
+
+	assert_int_equal(system(line), 0);
+	free(line);
+}
+
+static void test_an_empty_mount_point_removes_no_mailbox(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 33);
+	populate(&world);
+	world_stop(&world);
+	run_command(&world, "rm -r mail/Work/*");
+	world_start(&world);
+	for (int i = 0; i < 3; i++)
+		assert_true(world_sync(&world));
+	assert_int_equal(fake_mailbox("Work")->count, 4);
+	assert_int_equal(world.account->skipped_count, 1);
+	assert_string_equal(world.account->skipped[0].name, "Work");
+	run_command(&world, "rmdir mail/Work");
+	check_end(&world, 3);
+	world_finish(&world);
+}
+
+/* The Maildir as it was before Work was made. */
+static void test_what_a_restored_copy_lacks_comes_back(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 34);
+	populate(&world);
+	world_stop(&world);
+	run_command(&world,
+		"cp -a mail copy && rm -r copy/Work mail && "
+		"mv copy mail");
+	world_start(&world);
+	world_converge(&world);
+	world_check_equal(&world, 7);
+	assert_int_equal(local_count(&world, "Work"), 4);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -88,6 +140,8 @@ int main(void)
 			test_a_folder_removed_here_and_renamed_there_is_found),
 		cmocka_unit_test(
 			test_a_folder_renamed_here_and_removed_there_is_found),
+		cmocka_unit_test(test_an_empty_mount_point_removes_no_mailbox),
+		cmocka_unit_test(test_what_a_restored_copy_lacks_comes_back),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
