@@ -69,8 +69,9 @@ class Demo:
             "both sides")
 
     def files(self):
-        """Also those in tmp: they are named when a batch of them is safe."""
-        for sub in ("tmp", "new", "cur"):
+        """Also those in tmp: they are named when a batch of them is safe. Last,
+        so that none is counted twice."""
+        for sub in ("cur", "new", "tmp"):
             yield from self.mail.root.glob(f"**/{sub}/*")
 
     def show(self, what, act, is_there):
