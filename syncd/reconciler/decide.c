@@ -366,6 +366,8 @@ static void decide_flags(const struct view *view, struct decision *decision)
 		decide_agreement(view->pair, view->policy, &agreed);
 	if (decision->has_settle)
 		decision->merged = agreed.flags;
+	/* Whatever it was held for is done, or wanted no more. */
+	decision->has_settle |= view->pair->hold != HOLD_NONE;
 }
 
 struct decision decide(const struct pair *pair, const struct policy *policy)

@@ -32,7 +32,8 @@ struct decision {
 	bool has_pull;             /* the file's flags must become `merged` */
 	bool is_resolved_conflict; /* both sides had moved it: worth a line */
 	/* Nothing to do on either side, but what they agree on differs from the
-	   synced state: record `folder_id` and `merged`. */
+	   synced state, or the pair is held for nothing: record `folder_id` and
+	   `merged`. */
 	bool has_settle;
 };
 

@@ -236,6 +236,12 @@ static void apply_guard(struct planner *planner)
 	planner->operation_count = kept;
 }
 
+/* Nothing in it that a server or a disk could refuse once more. */
+static bool is_record_only(const struct decision *decision)
+{
+	return decision->has_settle || decision->existence == EXISTENCE_FORGET;
+}
+
 struct plan plan_make(struct arena *arena, const struct pair *const *pairs,
 	size_t pair_count, const struct policy *policy, int64_t now)
 {
@@ -245,9 +251,9 @@ struct plan plan_make(struct arena *arena, const struct pair *const *pairs,
 	for (size_t i = 0; i < pair_count; i++) {
 		struct decision decision;
 
-		if (pairs[i]->retry_at > now)
-			continue;
 		decision = decide(pairs[i], policy);
+		if (pairs[i]->retry_at > now && !is_record_only(&decision))
+			continue;
 		add_decision(&planner, pairs[i], &decision);
 	}
 	sort_operations(&planner);

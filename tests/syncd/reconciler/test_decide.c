@@ -378,6 +378,20 @@ static void test_equal_sides_are_only_recorded(void **state)
 	assert_true(decide(&pair, &POLICY).has_settle);
 }
 
+static void test_what_is_held_for_nothing_is_released(void **state)
+{
+	struct pair pair = pair_make("AAA");
+
+	(void)state;
+	pair.hold = HOLD_GUARD;
+	assert_true(decide(&pair, &POLICY).has_settle);
+	pair.hold = HOLD_EPOCH;
+	assert_false(decide(&pair, &POLICY).has_settle);
+	pair.hold = HOLD_REFUSED;
+	pair.local.flags.system = FLAG_SEEN;
+	assert_false(decide(&pair, &POLICY).has_settle);
+}
+
 static void test_a_flag_one_side_cannot_store_stays_on_the_other(void **state)
 {
 	struct folder_policy folder = FOLDERS[0];
@@ -430,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_only_a_lost_uid_stops_a_pair),
 		cmocka_unit_test(test_flags_go_both_ways_and_along_with_a_move),
 		cmocka_unit_test(test_equal_sides_are_only_recorded),
+		cmocka_unit_test(test_what_is_held_for_nothing_is_released),
 		cmocka_unit_test(
 			test_a_flag_one_side_cannot_store_stays_on_the_other),
 	};

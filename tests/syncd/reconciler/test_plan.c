@@ -240,6 +240,16 @@ static void test_a_refused_message_waits_for_its_time(void **state)
 	assert_int_equal(make(fixture).operation_count, 1);
 }
 
+static void test_what_is_held_for_nothing_is_released_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct pair *pair = add_pair(fixture, 1, 1, 1);
+
+	pair->hold = HOLD_GUARD;
+	pair->retry_at = NOW + 1;
+	assert_int_equal(make(fixture).stage_count[OPERATION_SETTLE], 1);
+}
+
 static void test_no_pairs_no_plan(void **state)
 {
 	struct plan plan = make(*state);
@@ -278,6 +288,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_refused_message_waits_for_its_time, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_held_for_nothing_is_released_at_once,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_no_pairs_no_plan, set_up, tear_down),
 		cmocka_unit_test(test_every_kind_has_a_name),
