@@ -63,6 +63,29 @@ struct config *command_load(const struct options *options, int *code_out)
 	return config;
 }
 
+int command_on_selection(const struct options *options,
+	int (*run)(const struct options *options, const struct config *config,
+		const struct selection *selection))
+{
+	struct selection selection = { 0 };
+	struct error error = { 0 };
+	int code;
+	struct config *config = command_load(options, &code);
+
+	if (config == NULL)
+		return code;
+	if (selection_make(&selection, config, options->names,
+		    options->name_count, &error)) {
+		code = run(options, config, &selection);
+	} else {
+		log_write(LOG_ERROR, "%s", error.message);
+		code = CODE_USAGE;
+	}
+	selection_finish(&selection);
+	config_free(config);
+	return code;
+}
+
 int command_print(const struct buf *text)
 {
 	if (fwrite(buf_text(text), 1, text->size, stdout) == text->size &&

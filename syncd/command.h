@@ -26,6 +26,12 @@ int command_help(const struct options *options);
 struct config *command_load(
 	const struct options *options, int *code_out) MUST_CHECK;
 
+/* Reads the configuration, finds in it what the arguments name, and returns
+   what `run` returns; the code of the mistake when there is one. */
+int command_on_selection(const struct options *options,
+	int (*run)(const struct options *options, const struct config *config,
+		const struct selection *selection));
+
 /* What standard output and the log are told of the workers of one run. */
 struct command_run {
 	const struct options *options;

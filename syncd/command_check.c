@@ -2,7 +2,6 @@
 
 #include "syncd/command.h"
 #include "syncd/exit_code.h"
-#include "syncd/log.h"
 
 static void message_came(void *data, const char *account, const char *type,
 	const json_t *message)
@@ -24,32 +23,22 @@ static int report_offline(const struct config *config)
 	return code;
 }
 
+static int run(const struct options *options, const struct config *config,
+	const struct selection *selection)
+{
+	if ((options->given & OPTION_OFFLINE) != 0)
+		return options->is_quiet ? CODE_IN_SYNC
+					 : report_offline(config);
+	return command_run_workers(&(struct command_run){
+		.options = options,
+		.config = config,
+		.selection = selection,
+		.mode = "check",
+		.message = message_came,
+	});
+}
+
 int command_check(const struct options *options)
 {
-	struct selection selection = { 0 };
-	struct error error = { 0 };
-	int code;
-	struct config *config = command_load(options, &code);
-
-	if (config == NULL)
-		return code;
-	if (!selection_make(&selection, config, options->names,
-		    options->name_count, &error)) {
-		log_write(LOG_ERROR, "%s", error.message);
-		code = CODE_USAGE;
-	} else if ((options->given & OPTION_OFFLINE) != 0) {
-		code = options->is_quiet ? CODE_IN_SYNC
-					 : report_offline(config);
-	} else {
-		code = command_run_workers(&(struct command_run){
-			.options = options,
-			.config = config,
-			.selection = &selection,
-			.mode = "check",
-			.message = message_came,
-		});
-	}
-	selection_finish(&selection);
-	config_free(config);
-	return code;
+	return command_on_selection(options, run);
 }

@@ -214,28 +214,22 @@ static int show(struct look *look)
 	return print_code == CODE_IN_SYNC ? code : print_code;
 }
 
+static int run(const struct options *options, const struct config *config,
+	const struct selection *selection)
+{
+	struct look look = {
+		.options = options,
+		.config = config,
+		.selection = selection,
+	};
+	int code = (options->given & OPTION_WATCH) != 0 ? watch(&look)
+							: show(&look);
+
+	json_decref(look.accounts);
+	return code;
+}
+
 int command_status(const struct options *options)
 {
-	struct selection selection = { 0 };
-	struct error error = { 0 };
-	struct look look = { .options = options, .selection = &selection };
-	int code;
-	struct config *config = command_load(options, &code);
-
-	if (config == NULL)
-		return code;
-	look.config = config;
-	if (!selection_make(&selection, config, options->names,
-		    options->name_count, &error)) {
-		log_write(LOG_ERROR, "%s", error.message);
-		code = CODE_USAGE;
-	} else if ((options->given & OPTION_WATCH) != 0) {
-		code = watch(&look);
-	} else {
-		code = show(&look);
-	}
-	json_decref(look.accounts);
-	selection_finish(&selection);
-	config_free(config);
-	return code;
+	return command_on_selection(options, run);
 }

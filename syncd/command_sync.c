@@ -144,21 +144,5 @@ static int run(const struct options *options, const struct config *config,
 
 int command_sync(const struct options *options)
 {
-	struct selection selection = { 0 };
-	struct error error = { 0 };
-	int code;
-	struct config *config = command_load(options, &code);
-
-	if (config == NULL)
-		return code;
-	if (selection_make(&selection, config, options->names,
-		    options->name_count, &error)) {
-		code = run(options, config, &selection);
-	} else {
-		log_write(LOG_ERROR, "%s", error.message);
-		code = CODE_USAGE;
-	}
-	selection_finish(&selection);
-	config_free(config);
-	return code;
+	return command_on_selection(options, run);
 }
