@@ -69,7 +69,7 @@ bool maildir_absolute_path(const struct maildir *maildir, const char *path,
 
 struct maildir_identity {
 	uint64_t device;
-	uint64_t inode;
+	uint64_t inode;      /* and time of birth: of no directory made later */
 	uint64_t fsid;       /* of the file system; 0 = not known */
 	bool has_generation; /* the extended attribute user.mailtwin is there */
 	bool supports_generation; /* the file system keeps such attributes */
@@ -101,7 +101,7 @@ struct maildir_folder {
 	const char *directory; /* relative to the root */
 	const char *problem;   /* why it cannot be a mailbox, or NULL */
 	uint64_t device;
-	uint64_t inode;
+	uint64_t inode; /* and time of birth, as in struct maildir_identity */
 };
 
 /* All folders: directories that have cur and new, sorted by path, problems

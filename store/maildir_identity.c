@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -123,6 +124,23 @@ static void read_generation(int fd, struct maildir_identity *identity)
 		parse_generation(text, (size_t)size, identity);
 }
 
+uint64_t directory_identity(int fd, const char *name)
+{
+	/* Odd, and its bits are spread: different times give different sums. */
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+	struct statx stat;
+
+	if (statx(fd, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
+		    STATX_INO | STATX_BTIME, &stat) == -1)
+		return 0;
+	if ((stat.stx_mask & STATX_BTIME) == 0)
+		return stat.stx_ino;
+	return stat.stx_ino +
+		factor *
+		((uint64_t)stat.stx_btime.tv_sec * 1000000000 +
+			stat.stx_btime.tv_nsec);
+}
+
 static uint64_t file_system_id(int fd)
 {
 	struct statfs stat;
@@ -150,7 +168,7 @@ bool maildir_identity(struct maildir *maildir, const char *path,
 		return false;
 	}
 	identity.device = (uint64_t)stat.st_dev;
-	identity.inode = (uint64_t)stat.st_ino;
+	identity.inode = directory_identity(fd, "");
 	identity.fsid = file_system_id(fd);
 	read_generation(fd, &identity);
 	(void)close(fd);

@@ -82,7 +82,7 @@ static bool add_folder(struct listing *listing, const char *directory, int fd)
 		return error_set_errno(
 			listing->error, "cannot stat '%s'", directory);
 	folder->device = (uint64_t)stat.st_dev;
-	folder->inode = (uint64_t)stat.st_ino;
+	folder->inode = directory_identity(fd, "");
 	if (folder_path_from_directory(
 		    directory, listing->maildir->layout, &path, &problem))
 		folder->path = arena_text(listing->arena, buf_text(&path));
@@ -283,7 +283,7 @@ enum maildir_result maildir_folder_stat(struct maildir *maildir,
 
 	*stat_out = (struct maildir_folder_stat){
 		.device = (uint64_t)folder.st_dev,
-		.inode = (uint64_t)folder.st_ino,
+		.inode = directory_identity(fd, ""),
 		.new_inode = (uint64_t) new.st_ino,
 		.cur_inode = (uint64_t)cur.st_ino,
 		.new_mtime_ns = nanoseconds(&new.st_mtim),

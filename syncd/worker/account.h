@@ -125,6 +125,8 @@ struct account {
 	bool is_stopping;        /* finish the message at hand, then stop */
 	bool wants_sweep;        /* full flags where there is no CONDSTORE */
 	bool wants_folder_list;  /* the Maildir's folders may have changed */
+	bool is_root_changed;    /* since its mark was raised */
+	int64_t raised_at;       /* seconds since 1970 */
 	bool has_local_loss;     /* root missing or replaced: nothing follows */
 	bool remote_is_complete; /* see struct policy */
 	bool local_is_complete;

@@ -453,9 +453,7 @@ static int compare_uniques(const void *a, const void *b)
 	return (first_size > second_size) - (first_size < second_size);
 }
 
-/* Commits now and then, so that a transaction stays small; every row is true
-   by itself. */
-static bool breathe(
+bool local_breathe(
 	struct account *account, size_t *row_count, struct error *error)
 {
 	if (++*row_count % ROWS_PER_COMMIT != 0)
@@ -482,7 +480,7 @@ static bool see_entries(struct account *account, struct account_folder *folder,
 		};
 
 		is_done = local_see(account, &sighting, error) &&
-			breathe(account, &row_count, error);
+			local_breathe(account, &row_count, error);
 		arena_reset(&arena);
 	}
 	arena_finish(&arena);
@@ -517,7 +515,7 @@ static bool lose_missing(struct account *account, struct account_folder *folder,
 		if (pair.local.presence == PRESENCE_PRESENT &&
 			!is_listed(scan, pair.local.name)) {
 			local_lose(account, &pair, is_proof);
-			is_done = breathe(account, &row_count, error);
+			is_done = local_breathe(account, &row_count, error);
 		}
 		arena_reset(&arena);
 	}

@@ -18,6 +18,12 @@
    copied or restored, that what is missing in it is not deleted. */
 bool local_check_root(struct account *account, struct error *error) MUST_CHECK;
 
+/* Now and then after changes, and after the last one: raises the number that
+   the root is marked with, so that a Maildir put back to an older state is
+   known. */
+bool local_raise_generation(
+	struct account *account, bool is_last, struct error *error) MUST_CHECK;
+
 /* A person said that the root as it is now is right. */
 bool local_approve_root(
 	struct account *account, struct error *error) MUST_CHECK;

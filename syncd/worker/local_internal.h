@@ -1,4 +1,4 @@
-/* Shared by local.c and local_watch.c only. */
+/* Shared by local.c, local_root.c and local_watch.c only. */
 #ifndef SYNCD_WORKER_LOCAL_INTERNAL_H
 #define SYNCD_WORKER_LOCAL_INTERNAL_H
 
@@ -27,6 +27,11 @@ bool local_see(struct account *account, struct sighting *sighting,
 /* In an open transaction: the file is not there. `is_proof` false: the
    directory is not the one we knew, so nothing was deleted. */
 void local_lose(struct account *account, struct pair *pair, bool is_proof);
+
+/* In an open transaction, after each row: commits now and then, so that it
+   stays small; every row is true by itself. */
+bool local_breathe(struct account *account, size_t *row_count,
+	struct error *error) MUST_CHECK;
 
 /* Cookie of a folder's directory in the watch. */
 static inline uint64_t local_cookie(

@@ -53,6 +53,8 @@ static void begin(struct account *account)
 	account->local_is_complete = false;
 	account->wants_again = false;
 	account->began_at_ms = (int64_t)clock_now_ms();
+	/* Of a pass that was cut off. */
+	account->is_root_changed |= account->change_count > 0;
 	account->change_count = 0;
 	account->counters.failed = 0;
 }
@@ -190,7 +192,8 @@ static bool finish(struct account *account, struct error *error)
 		account->settle_ms = SETTLE_MS;
 	account->is_starting = false;
 	account->last_success = account_now();
-	return maintain(account, error);
+	return local_raise_generation(account, false, error) &&
+		maintain(account, error);
 }
 
 static bool is_complete(const struct account *account)
@@ -248,7 +251,7 @@ bool pass_run_to_end(struct account *account, struct error *error)
 		if (!pass_run(account, error))
 			return false;
 		if (!wants_more(account) || account->is_stopping)
-			return true;
+			return local_raise_generation(account, true, error);
 		wait_ms = local_settle_left_ms(account);
 		if (wait_ms == 0 && i > 0)
 			wait_ms = PAUSE_MS * (uint64_t)i * 2;

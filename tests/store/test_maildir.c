@@ -107,6 +107,29 @@ static void test_a_generation_is_kept_with_the_directory(void **state)
 	assert_int_equal(again.generation, 3);
 }
 
+/* File systems hand out the inode of a removed directory again, at once. */
+static void test_a_directory_made_again_is_another(void **state)
+{
+	struct maildir_identity first, second;
+	struct error error;
+	char path[200];
+
+	(void)state;
+	full_path("B", path, sizeof(path));
+	mail_tree_mkdir(&tree, "A");
+	assert_true(maildir_identity(tree.maildir, "A", &first, &error));
+	mail_tree_rename(&tree, "A", "B");
+	assert_true(maildir_identity(tree.maildir, "B", &second, &error));
+	assert_true(first.inode == second.inode);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(rmdir(path), 0);
+		mail_tree_mkdir(&tree, "B");
+		assert_true(
+			maildir_identity(tree.maildir, "B", &second, &error));
+		assert_true(first.inode != second.inode);
+	}
+}
+
 static void test_a_missing_folder_may_be_an_unmounted_disk(void **state)
 {
 	struct maildir_identity root;
@@ -423,6 +446,7 @@ int main(void)
 		IN_TREE(test_only_a_private_directory_is_opened),
 		IN_TREE(test_paths_are_absolute),
 		IN_TREE(test_a_generation_is_kept_with_the_directory),
+		IN_TREE(test_a_directory_made_again_is_another),
 		IN_TREE(test_a_missing_folder_may_be_an_unmounted_disk),
 		IN_TREE(test_identity_notices_another_directory),
 		IN_TREE(test_a_message_can_be_looked_at),

@@ -1,0 +1,161 @@
+/* A Maildir that was put back to an older state, or whose disk has another
+   number, in whole passes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "tests/syncd/worker/world.h"
+
+static void deliver(struct world *world, int count)
+{
+	for (int i = 0; i < count; i++) {
+		char *body = world_message(world);
+
+		fake_deliver(fake_mailbox("INBOX"), body, FLAG_SEEN);
+		free(body);
+	}
+}
+
+static void populate(struct world *world)
+{
+	deliver(world, 5);
+	world_converge(world);
+	world_check_equal(world, 5);
+}
+
+static struct maildir_identity identity(const struct world *world)
+{
+	struct maildir_identity identity;
+	struct error error;
+
+	assert_true(maildir_identity(
+		world->account->maildir, NULL, &identity, &error));
+	return identity;
+}
+
+/* The same disk and directory, with the mark of some time ago. */
+static void test_what_an_older_snapshot_lacks_comes_back(void **state)
+{
+	struct world world;
+	struct maildir_identity old, new;
+	struct error error;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 41);
+	populate(&world);
+	old = identity(&world);
+	if (!old.supports_generation) {
+		world_finish(&world);
+		skip();
+	}
+	deliver(&world, 2);
+	world_converge(&world);
+	new = identity(&world);
+	assert_true(new.generation > old.generation);
+	assert_true(maildir_set_generation(world.account->maildir, NULL,
+		old.account, old.generation, &error));
+	world_stop(&world);
+	local_remove(&world, "INBOX", 0);
+	local_remove(&world, "INBOX", 0);
+	world_start(&world);
+	world_converge(&world);
+	world_check_equal(&world, 7);
+	world_check_quiet(&world);
+	assert_true(identity(&world).generation > new.generation);
+	world_finish(&world);
+}
+
+static void test_a_quiet_pass_leaves_the_mark_alone(void **state)
+{
+	struct world world;
+	uint64_t generation;
+
+	(void)state;
+	world_init(&world, "", 42);
+	populate(&world);
+	generation = identity(&world).generation;
+	for (int i = 0; i < 3; i++) {
+		world_stop(&world);
+		world_start(&world);
+		assert_true(world_sync(&world));
+	}
+	assert_true(identity(&world).generation == generation);
+	world_finish(&world);
+}
+
+/* As if all that is on record had been seen when the disk had that number. */
+static void note_other_device(struct world *world, uint64_t device)
+{
+	struct account *account = world->account;
+	struct state_cursor cursor = { 0 };
+	struct error error;
+	struct arena arena;
+	struct pair pair;
+	const uint8_t *data;
+	uint8_t root[64];
+	size_t size;
+
+	arena_init(&arena);
+	assert_true(state_begin(account->state, &error));
+	assert_true(state_meta_get(
+		account->state, "maildir-root", &arena, &data, &size));
+	assert_true(size <= sizeof(root));
+	memcpy(root, data, size);
+	number_write_be64(root, device);
+	state_meta_put(account->state, "maildir-root", root, size);
+	for (size_t i = 0; i < account->folder_count; i++) {
+		account->folders[i]->record.device = device;
+		account_folder_put(account, account->folders[i]);
+	}
+	while (state_next_by_unique(account->state,
+		account->folders[0]->record.folder_id, &cursor, &arena,
+		&pair)) {
+		pair.local.device = device;
+		state_pair_put(account->state, &pair);
+	}
+	assert_true(state_commit(account->state, &error));
+	arena_finish(&arena);
+}
+
+static void test_another_number_for_the_disk_changes_nothing(void **state)
+{
+	struct world world;
+	unsigned body_count;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 43);
+	populate(&world);
+	if (identity(&world).fsid == 0) {
+		world_finish(&world);
+		skip();
+	}
+	note_other_device(&world, 77);
+	world_stop(&world);
+	local_remove(&world, "INBOX", 0);
+	body_count = server.body_count;
+	world_start(&world);
+	world_converge(&world);
+	world_check_equal(&world, 4);
+	assert_int_equal(server.body_count, body_count);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_an_older_snapshot_lacks_comes_back),
+		cmocka_unit_test(test_a_quiet_pass_leaves_the_mark_alone),
+		cmocka_unit_test(
+			test_another_number_for_the_disk_changes_nothing),
+	};
+
+	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
