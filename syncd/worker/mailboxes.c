@@ -212,12 +212,78 @@ static void note_listing(struct mailboxes_round *round)
 		if (folder != NULL && folder->record.has_remote)
 			mailboxes_note_status(folder, &round->mailboxes[i]);
 	}
-	for (size_t i = 0; i < account->folder_count; i++) {
-		if (!account->folders[i]->record.has_remote)
+}
+
+/* ---- Is the listing all there is? ---- */
+
+/* Listed under a name nobody knows yet. */
+static bool is_renamed_there(const struct mailboxes_round *round,
+	const struct account_folder *folder, bool *is_taken)
+{
+	for (size_t i = 0; i < round->mailbox_count; i++) {
+		const char *path = round->mailbox_paths[i];
+
+		if (path == NULL || is_taken[i] ||
+			folder->record.uid_validity == 0 ||
+			folder->record.uid_validity !=
+				round->mailboxes[i].uid_validity ||
+			account_folder_by_path(round->account, path) != NULL)
+			continue;
+		is_taken[i] = true;
+		return true;
+	}
+	return false;
+}
+
+/* What a person said may go is not missed. */
+static void count_known(struct mailboxes_round *round)
+{
+	bool *is_taken = arena_alloc(
+		&round->arena, round->mailbox_count + 1, sizeof(*is_taken));
+
+	for (size_t i = 0; i < round->account->folder_count; i++) {
+		const struct account_folder *folder =
+			round->account->folders[i];
+
+		if (!folder->record.has_remote)
 			continue;
 		round->known_count++;
-		round->known_listed_count += account->folders[i]->is_listed;
+		round->known_listed_count += folder->is_listed ||
+			folder->record.is_approved ||
+			is_renamed_there(round, folder, is_taken);
 	}
+}
+
+/* Those that are listed go on; the others are left alone. */
+static void leave_unlisted_alone(struct mailboxes_round *round)
+{
+	struct account *account = round->account;
+	struct error failure = { 0 };
+
+	error_set(&failure, ERROR_REFUSED,
+		"the server lists only %zu of %zu known mailboxes, and not "
+		"this one: nothing is removed; 'mailtwin approve %s' takes it "
+		"as it is",
+		round->known_listed_count, round->known_count,
+		account->config->name);
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+
+		if (folder->record.has_remote && !folder->is_listed &&
+			!folder->has_failed)
+			account_folder_fail(account, folder, &failure);
+	}
+}
+
+static void judge_listing(struct mailboxes_round *round)
+{
+	struct account *account = round->account;
+
+	count_known(round);
+	account->has_listing = guard_listing_is_plausible(round->has_inbox,
+		round->known_listed_count, round->known_count);
+	if (!account->has_listing)
+		leave_unlisted_alone(round);
 }
 
 /* ---- What a folder that is gone on one side would lose on the other ---- */
@@ -372,14 +438,7 @@ bool mailboxes_sync(
 	is_done = list_remote(&round, error) && list_local(&round, error);
 	if (is_done) {
 		note_listing(&round);
-		account->has_listing =
-			guard_listing_is_plausible(round.has_inbox,
-				round.known_listed_count, round.known_count);
-		if (!account->has_listing)
-			account_log(account, ACCOUNT_LOG_WARNING,
-				"the server lists only %zu of %zu known "
-				"mailboxes: no folder is removed",
-				round.known_listed_count, round.known_count);
+		judge_listing(&round);
 		is_done = plan_and_carry_out(&round, error);
 	}
 	if (is_done)

@@ -95,7 +95,7 @@ static bool look_until_quiet(struct account *account, struct error *error)
 		/* A full look once a pass is enough without CONDSTORE. */
 		account->wants_sweep = false;
 	}
-	account->remote_is_complete = is_quiet && account->has_listing;
+	account->remote_is_complete = is_quiet;
 	return true;
 }
 
@@ -103,7 +103,7 @@ static bool look_until_quiet(struct account *account, struct error *error)
    never could holds nothing of ours. */
 static void find_blind_spots(struct account *account)
 {
-	account->remote_is_blind = false;
+	account->remote_is_blind = !account->has_listing;
 	account->local_is_blind = false;
 	for (size_t i = 0; i < account->folder_count; i++) {
 		const struct account_folder *folder = account->folders[i];

@@ -82,6 +82,77 @@ static void test_a_folder_renamed_here_and_removed_there_is_found(void **state)
 	world_finish(&world);
 }
 
+/* ---- Listings that are hard to believe ---- */
+
+static const char *const MANY[] = { "A", "B", "C", "D" };
+
+static void populate_many(struct world *world)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(MANY); i++) {
+		fake_create(MANY[i]);
+		deliver(world, MANY[i], 2);
+	}
+	world_converge(world);
+	world_check_equal(world, 8);
+}
+
+static void approve(struct world *world)
+{
+	struct account *account = world->account;
+
+	for (size_t i = 0; i < account->folder_count; i++) {
+		account->folders[i]->record.is_approved = true;
+		assert_true(account_folder_save(
+			account, account->folders[i], &world->error));
+	}
+}
+
+static void test_when_most_mailboxes_are_gone_a_person_is_asked(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 35);
+	populate_many(&world);
+	for (size_t i = 0; i < 3; i++)
+		fake_delete(MANY[i]);
+	for (int i = 0; i < 3; i++) {
+		deliver(&world, "INBOX", 1);
+		deliver(&world, "D", 1);
+		assert_true(world_sync(&world));
+	}
+	/* New mail comes all the same. */
+	assert_int_equal(local_count(&world, "INBOX"), 3);
+	assert_int_equal(local_count(&world, "D"), 5);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(local_count(&world, MANY[i]), 2);
+	approve(&world);
+	world_converge(&world);
+	world_check_equal(&world, 8);
+	assert_false(local_has_folder(&world, "A"));
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+static void test_renamed_mailboxes_are_not_missed(void **state)
+{
+	static const char *const NEW[] = { "W", "X", "Y", "Z" };
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 36);
+	populate_many(&world);
+	for (size_t i = 0; i < ARRAY_LENGTH(MANY); i++)
+		fake_rename(MANY[i], NEW[i]);
+	world_converge(&world);
+	world_check_equal(&world, 8);
+	for (size_t i = 0; i < ARRAY_LENGTH(MANY); i++)
+		assert_int_equal(local_count(&world, NEW[i]), 2);
+	assert_int_equal(server.append_count, 0);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 /* ---- Disks that are not mounted ---- */
 
 /* In the directory that holds the Maildir, "mail". */
@@ -140,6 +211,9 @@ int main(void)
 			test_a_folder_removed_here_and_renamed_there_is_found),
 		cmocka_unit_test(
 			test_a_folder_renamed_here_and_removed_there_is_found),
+		cmocka_unit_test(
+			test_when_most_mailboxes_are_gone_a_person_is_asked),
+		cmocka_unit_test(test_renamed_mailboxes_are_not_missed),
 		cmocka_unit_test(test_an_empty_mount_point_removes_no_mailbox),
 		cmocka_unit_test(test_what_a_restored_copy_lacks_comes_back),
 	};
