@@ -371,7 +371,10 @@ bool config_load(const char *path, struct config **config_out,
 		ok = config_parse(path, status.st_mode, data.data, data.size,
 			config_out, problems);
 	close(fd);
-	buf_finish_secret(&data);
+	/* Not all the room: what nobody touched is no memory yet. */
+	if (data.size > 0)
+		explicit_bzero(data.data, data.size);
+	buf_finish(&data);
 	return ok;
 }
 
