@@ -41,8 +41,9 @@ static const char *const TABLE_NAMES[TABLE_TOTAL] = {
 };
 
 /* Pages read through the map stay in the page cache, but need not count as this
-   process's memory: a walk over everything touches all of them once. */
-#define READS_PER_FORGET 1024
+   process's memory. Each look at a place maps sixteen of them, so that few
+   places of a big state are many pages. */
+#define LOOKS_PER_FORGET 128
 
 struct state_db {
 	char *path;
@@ -55,7 +56,7 @@ struct state_db {
 	bool is_broken;   /* a commit failed: only closing is left */
 	bool is_map_full; /* the last transaction did not fit */
 	unsigned begin_count;
-	unsigned read_count;
+	unsigned look_count;
 	void *map; /* where LMDB has it; NULL = look it up */
 	size_t map_size;
 	struct error error;      /* of the transaction */
@@ -346,7 +347,7 @@ bool state_db_is_good(const struct state_db *db)
    the map stays valid: pages come back when they are looked at. */
 static void forget_pages(struct state_db *db)
 {
-	db->read_count = 0;
+	db->look_count = 0;
 	if (db->map == NULL &&
 		!state_file_mapping(db->fd, &db->map, &db->map_size))
 		db->map = NULL;
@@ -354,9 +355,9 @@ static void forget_pages(struct state_db *db)
 		(void)madvise(db->map, db->map_size, MADV_DONTNEED);
 }
 
-static void count_read(struct state_db *db)
+static void count_look(struct state_db *db)
 {
-	if (++db->read_count >= READS_PER_FORGET)
+	if (++db->look_count >= LOOKS_PER_FORGET)
 		forget_pages(db);
 }
 
@@ -512,7 +513,7 @@ static int lookup(struct state_db *db, enum state_table table,
 
 	if (db->writer != NULL && db->error.code != ERROR_NONE)
 		return MDB_NOTFOUND;
-	count_read(db);
+	count_look(db);
 	return mdb_get(transaction(db), db->tables[table], &key_val, value);
 }
 
@@ -587,7 +588,7 @@ bool state_db_walk_next(struct state_db_walk *walk, struct state_key *key_out,
 
 	if (walk->cursor == NULL)
 		return false;
-	count_read(walk->db);
+	count_look(walk->db);
 	result = step(walk, &key_val, &value);
 	if (result != 0 && result != MDB_NOTFOUND)
 		fail(walk->db, result, "read state");
@@ -664,9 +665,11 @@ static int put(struct state_db *db, enum state_table table,
 	MDB_val room = val(NULL, value.size + CHECKSUM_SIZE);
 	uint64_t sum = checksum(table, key, value);
 	uint8_t *data;
-	int result = mdb_put(db->writer, db->tables[table], &key_val, &room,
-		flags | MDB_RESERVE);
+	int result;
 
+	count_look(db);
+	result = mdb_put(db->writer, db->tables[table], &key_val, &room,
+		flags | MDB_RESERVE);
 	if (result != 0)
 		return result;
 	data = room.mv_data;
@@ -723,6 +726,7 @@ void state_db_delete(struct state_db *db, enum state_table table,
 
 	if (!state_db_is_good(db))
 		return;
+	count_look(db);
 	result = mdb_del(db->writer, db->tables[table], &key_val, NULL);
 	if (result != 0 && result != MDB_NOTFOUND)
 		fail(db, result, "write state");
