@@ -11,7 +11,7 @@
 #include "syncd/worker/digest.h"
 #include "syncd/worker/local.h"
 
-#define BATCH_FILE_MAX 2048
+#define BATCH_FILE_MAX 512
 #define BATCH_BYTE_MAX (UINT64_C(48) * 1024 * 1024)
 
 /* One file of a batch, until its pair is written. */
