@@ -1,5 +1,6 @@
 #include "syncd/worker/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdbool.h>
@@ -16,6 +17,15 @@ static void must(bool is_fine)
 {
 	if (!is_fine)
 		abort();
+}
+
+void digest_init_without_tls(void)
+{
+	/* Should it fail, more is loaded when it is needed. */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+			OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+			OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+		NULL);
 }
 
 /* ---- SHA-256 in pieces ---- */

@@ -18,6 +18,11 @@
 /* Octets of a header that are hashed and scanned; the rest is ignored. */
 #define CANONICAL_DIGEST_HEADER_MAX ((size_t)1024 * 1024)
 
+/* Before anything else here, in a process that speaks no TLS: OpenSSL's error
+   texts and the names of ciphers stay out of memory. The configuration of the
+   system is heeded all the same. */
+void digest_init_without_tls(void);
+
 /* SHA-256 of bytes fed in pieces of any size. */
 struct digest;
 

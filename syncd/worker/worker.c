@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "syncd/worker/clock.h"
+#include "syncd/worker/digest.h"
 #include "syncd/worker/local.h"
 #include "syncd/worker/pass.h"
 #include "syncd/worker/worker_internal.h"
@@ -399,6 +400,8 @@ static bool open_account(struct worker *worker)
 {
 	struct error error = { 0 };
 
+	if (worker->account_config->tls == CONFIG_TLS_OFF)
+		digest_init_without_tls();
 	worker->account = account_open(worker->config, worker->account_config,
 		&worker->report, worker->loop, &worker->error);
 	if (worker->account == NULL)
