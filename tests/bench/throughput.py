@@ -205,6 +205,7 @@ def report(costs):
     if len(medians) == 2:
         ours, theirs = medians[Mailtwin], medians[Mbsync]
         print(f"mailtwin is {theirs.wall / ours.wall:.1f} times as fast, with "
-              f"{ours.memory / theirs.memory:.1f} times the memory")
+              f"{ours.memory / theirs.memory:.1f} times the memory, "
+              f"{ours.share / theirs.share:.1f} times the PSS")
     sys.stdout.flush()
     return 0
