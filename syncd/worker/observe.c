@@ -5,7 +5,6 @@
 #include "syncd/reconciler/merge.h"
 #include "syncd/worker/clock.h"
 
-#define ROWS_PER_COMMIT 1024
 /* Few UIDs are looked up one by one, many by walking what is known. */
 #define VANISHED_LOOKUP_MAX 256
 
@@ -130,9 +129,9 @@ static void put_arrival(struct account *account,
 	journal(account, &pair, "new");
 }
 
-/* False: a new message of which the server told too little; the frontier must
+/* A new message of which the server told too little waits: the frontier does
    not pass it. */
-static bool put_row(struct account *account,
+static void put_row(struct account *account,
 	const struct account_folder *folder, uint32_t uid_validity,
 	const struct remote_message *message, struct arena *arena)
 {
@@ -142,40 +141,33 @@ static bool put_row(struct account *account,
 
 	if (!state_pair_by_uid(account->state, folder->record.folder_id,
 		    message->uid, arena, &pair)) {
-		if (!message->has_size || !message->has_flags)
-			return false;
-		put_arrival(account, folder, uid_validity, message, arena);
-		return true;
+		if (message->has_size && message->has_flags)
+			put_arrival(
+				account, folder, uid_validity, message, arena);
+		return;
 	}
 	flags = merge_masked(&message->flags, &pair.synced.flags, &mask);
 	if (!message->has_flags || flags_equal(&pair.remote.flags, &flags))
-		return true;
+		return;
 	pair.remote.flags = flags;
 	pair.remote.modseq = message->modseq;
 	pair.retry_at = 0;
 	state_pair_put(account->state, &pair);
 	journal(account, &pair, "flags");
-	return true;
 }
 
-static bool put_rows(struct account *account,
-	const struct account_folder *folder, const struct remote_view *view,
-	struct error *error)
+static void put_rows(struct account *account,
+	const struct account_folder *folder, const struct remote_view *view)
 {
 	struct arena arena;
-	bool is_done = true;
 
 	arena_init(&arena);
-	for (size_t i = 0; is_done && i < view->message_row_count; i++) {
+	for (size_t i = 0; i < view->message_row_count; i++) {
 		put_row(account, folder, view->uid_validity, &view->messages[i],
 			&arena);
-		if ((i + 1) % ROWS_PER_COMMIT == 0)
-			is_done = state_commit(account->state, error) &&
-				state_begin(account->state, error);
 		arena_reset(&arena);
 	}
 	arena_finish(&arena);
-	return is_done;
 }
 
 /* ---- Absence ---- */
@@ -400,13 +392,30 @@ static void find_gap(struct account *account, struct account_folder *folder,
 	uid_set_finish(&known);
 }
 
+/* One observation, written down in several transactions. */
+struct observing {
+	struct account *account;
+	struct account_folder *folder;
+	uint64_t row_count;
+	/* Until the first of them is on disk: what the record said before. */
+	bool has_begun;
+	uint32_t uid_validity, uid_next;
+	enum folder_state state;
+	const char *reason;
+};
+
 /* Nothing of it is on disk: all is asked for again, and a new epoch is found
    to be one again. */
-static void take_back(
-	struct folder *record, uint32_t uid_validity, enum folder_state state)
+static void take_back(const struct observing *observing)
 {
-	record->uid_validity = uid_validity;
-	record->state = state;
+	struct folder *record = &observing->folder->record;
+
+	if (observing->has_begun)
+		return;
+	record->uid_validity = observing->uid_validity;
+	record->uid_next = observing->uid_next;
+	record->state = observing->state;
+	record->reason = observing->reason;
 	record->highest_modseq = 0;
 	uid_set_clear(&record->frontier);
 }
@@ -431,29 +440,72 @@ static bool is_off_count(struct account *account,
 			folder->record.folder_id) != view->message_count;
 }
 
-static bool write_view(struct account *account, struct account_folder *folder,
-	struct remote_view *view, struct error *error)
+/* From the first rows on the record says whose UIDs they have; UIDNEXT comes
+   with the last, and without it nothing is uploaded. */
+static void begin_view(
+	struct observing *observing, const struct remote_view *view)
 {
-	uint32_t uid_validity = folder->record.uid_validity;
-	enum folder_state state = folder->record.state;
+	struct account *account = observing->account;
+	struct account_folder *folder = observing->folder;
+	struct folder *record = &folder->record;
 
-	if (!state_begin(account->state, error))
-		return false;
-	folder->record.permanent_flags = view->permanent_flags;
-	folder->record.allows_new_keywords = view->allows_new_keywords;
-	if (is_void(account, &folder->record, view)) {
+	record->permanent_flags = view->permanent_flags;
+	record->allows_new_keywords = view->allows_new_keywords;
+	if (observing->has_begun)
+		return;
+	if (is_void(account, record, view)) {
 		/* No numbering at all is on record: made by us, maybe before a
 		   crash. */
 		if (folder->is_made_anew ||
-			(uid_validity == 0 && folder->record.uid_next == 0))
-			folder->record.reason = MADE_ANEW;
+			(record->uid_validity == 0 && record->uid_next == 0))
+			record->reason = MADE_ANEW;
 		begin_epoch(account, folder);
 	}
-	if (!put_rows(account, folder, view, error)) {
-		state_abort(account->state);
-		take_back(&folder->record, uid_validity, state);
+	if (record->uid_validity != view->uid_validity)
+		record->uid_next = 0;
+	record->uid_validity = view->uid_validity;
+	account_folder_put(account, folder);
+}
+
+static bool commit_view(struct observing *observing, struct error *error)
+{
+	struct account *account = observing->account;
+
+	account_keywords_put(account);
+	if (!state_commit(account->state, error)) {
+		take_back(observing);
 		return false;
 	}
+	observing->has_begun = true;
+	return true;
+}
+
+/* Rows are what is there, however the observation ends: until it has ended the
+   anchor and the frontier stay, and nothing is absent. */
+static bool take_rows(
+	void *data, const struct remote_view *view, struct error *error)
+{
+	struct observing *observing = data;
+
+	if (!state_begin(observing->account->state, error))
+		return false;
+	begin_view(observing, view);
+	put_rows(observing->account, observing->folder, view);
+	observing->row_count += view->message_row_count;
+	return commit_view(observing, error);
+}
+
+static bool write_view(struct observing *observing, struct remote_view *view,
+	struct error *error)
+{
+	struct account *account = observing->account;
+	struct account_folder *folder = observing->folder;
+
+	if (!state_begin(account->state, error))
+		return false;
+	begin_view(observing, view);
+	put_rows(account, folder, view);
+	observing->row_count += view->message_row_count;
 	folder->is_doubtful = view->is_doubtful;
 	if (view->is_doubtful) {
 		account_log(account, ACCOUNT_LOG_INFO,
@@ -466,11 +518,7 @@ static bool write_view(struct account *account, struct account_folder *folder,
 		folder->wants_listing = is_off_count(account, folder, view);
 	}
 	account_folder_put(account, folder);
-	account_keywords_put(account);
-	if (state_commit(account->state, error))
-		return true;
-	take_back(&folder->record, uid_validity, state);
-	return false;
+	return commit_view(observing, error);
 }
 
 static bool observe_once(struct account *account, struct account_folder *folder,
@@ -486,18 +534,28 @@ static bool observe_once(struct account *account, struct account_folder *folder,
 			account->state, record->folder_id),
 		.wants_full_listing = wants_listing,
 	};
+	struct observing observing = {
+		.account = account,
+		.folder = folder,
+		.uid_validity = record->uid_validity,
+		.uid_next = record->uid_next,
+		.state = record->state,
+		.reason = record->reason,
+	};
+	struct remote_row_sink sink = { take_rows, &observing };
 	struct remote_view view = { 0 };
 	struct arena arena;
 	bool is_done;
 
 	arena_init(&arena);
-	is_done = remote_observe(account->remote, &known, &arena, &view, error);
+	is_done = remote_observe(
+		account->remote, &known, &sink, &arena, &view, error);
 	if (is_done && view.is_uid_not_sticky)
 		is_done = error_set(error, ERROR_REFUSED,
 			"the server gives no lasting UIDs here");
 	if (is_done) {
-		is_done = write_view(account, folder, &view, error);
-		if (view.message_row_count > 0)
+		is_done = write_view(&observing, &view, error);
+		if (observing.row_count > 0)
 			folder->active_at_ms = (int64_t)clock_now_ms();
 	}
 	remote_view_finish(&view);

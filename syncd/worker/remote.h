@@ -160,17 +160,33 @@ struct remote_view {
 	/* Count check failed and no listing was to be had: absences of this
 	   view prove nothing. */
 	bool is_doubtful;
-	struct remote_message *messages; /* changed and new ones, by UID */
+	/* Changed and new ones, by UID: those that no sink took. */
+	struct remote_message *messages;
 	size_t message_row_count;
+};
+
+/* Rows are handed over while they come, so that no mailbox is too big. */
+#define REMOTE_ROW_CHUNK ((size_t)1024)
+
+struct remote_row_sink {
+	/* At most REMOTE_ROW_CHUNK `messages`, by UID, borrowed. Of the rest of
+	   `view` only what SELECT told is set, and is_new_epoch. A UID may come
+	   again in a later chunk: what is told later counts. False breaks the
+	   connection off. */
+	bool (*take)(void *data, const struct remote_view *view,
+		struct error *error);
+	void *data;
 };
 
 /* SELECT and everything that changed since `known`, by the best rung the
    connection has (QRESYNC, CONDSTORE, full flags), in one flight where
-   possible. Rows live in the arena; finish the view's sets with
-   remote_view_finish(). The mailbox is selected afterwards. */
+   possible. Rows go to the sink by the chunk, also when this fails later; the
+   last ones, at most one chunk, are in the view and live in the arena. Finish
+   the view's sets with remote_view_finish(). The mailbox is selected
+   afterwards. */
 bool remote_observe(struct remote *remote, const struct remote_known *known,
-	struct arena *arena, struct remote_view *view_out,
-	struct error *error) MUST_CHECK;
+	const struct remote_row_sink *sink, struct arena *arena,
+	struct remote_view *view_out, struct error *error) MUST_CHECK;
 void remote_view_finish(struct remote_view *view);
 
 /* SELECT unless it is selected already. `uid_validity` is what the caller's

@@ -186,11 +186,16 @@ struct remote_rows {
 	struct remote_message *items;
 	size_t count, capacity;
 	bool has_zero_modseq; /* "MODSEQ (0)": junk */
+	/* Called with REMOTE_ROW_CHUNK rows and with each one more; may leave
+	   none behind. NULL = all are kept. */
+	bool (*hand_over)(struct remote_rows *rows, struct error *error);
+	void *data;
 };
 
 /* Items of FETCH that give a complete row. */
 const char *remote_row_items(const struct remote *remote, bool with_modseq);
-void remote_rows_add(struct remote_rows *rows, const struct imap_fetch *fetch);
+bool remote_rows_add(struct remote_rows *rows, const struct imap_fetch *fetch,
+	struct error *error) MUST_CHECK;
 /* One row per UID, by UID. */
 void remote_rows_merge(struct remote_rows *rows);
 /* FETCH of these UIDs; appended to rows. REFUSED when any part was. */

@@ -19,11 +19,13 @@ enum rung {
 struct observation {
 	struct remote *remote;
 	const struct remote_known *known;
+	const struct remote_row_sink *sink;
 	struct remote_view *view;
 	enum rung rung;
 	uint32_t low; /* new messages have UIDs from here on */
 	struct remote_rows rows;
-	struct uid_set present; /* UIDs of the rows */
+	struct uid_set present; /* UIDs of all rows, those handed over too */
+	struct uid_set told;    /* those told in full */
 	struct remote_call *selecting;
 	bool is_selected; /* the SELECT is done */
 	bool has_broken;
@@ -38,7 +40,6 @@ static bool handle_response(struct remote_flight *flight,
 	bool is_closed = response->kind == IMAP_RESPONSE_STATUS &&
 		response->status.code.kind == IMAP_CODE_CLOSED;
 
-	(void)error;
 	if (!observation->is_selected)
 		remote_note_selection(observation->remote, response);
 	if (is_closed) {
@@ -46,7 +47,8 @@ static bool handle_response(struct remote_flight *flight,
 		uid_set_clear(&observation->view->vanished);
 	}
 	if (response->kind == IMAP_RESPONSE_FETCH)
-		remote_rows_add(&observation->rows, &response->fetch);
+		return remote_rows_add(
+			&observation->rows, &response->fetch, error);
 	if (response->kind == IMAP_RESPONSE_VANISHED)
 		remote_add_list(
 			&observation->view->vanished, &response->vanished.uids);
@@ -276,7 +278,7 @@ static bool fly_plain(struct observation *observation, struct error *error)
 
 static uint32_t last_row_uid(const struct observation *observation)
 {
-	uint32_t last = 0;
+	uint32_t last = uid_set_last(&observation->present);
 
 	for (size_t i = 0; i < observation->rows.count; i++)
 		if (observation->rows.items[i].uid > last)
@@ -313,7 +315,8 @@ static bool is_new_epoch(const struct observation *observation)
 		selection->highest_modseq < known->highest_modseq;
 }
 
-/* Nothing that came so far is about messages we know. */
+/* Nothing that came so far is about messages we know; none of it was handed
+   over. */
 static bool begin_epoch(struct observation *observation, struct error *error)
 {
 	observation->view->is_new_epoch = true;
@@ -326,28 +329,92 @@ static bool begin_epoch(struct observation *observation, struct error *error)
 	return fly_plain(observation, error);
 }
 
-/* ---- Is it all? ---- */
+/* ---- Handing over ---- */
 
 static void settle_rows(struct observation *observation)
 {
 	struct remote_rows *rows = &observation->rows;
 
 	remote_rows_merge(rows);
-	uid_set_clear(&observation->present);
 	for (size_t i = 0; i < rows->count; i++) {
-		uid_set_add(&observation->present, rows->items[i].uid);
-		if (rows->items[i].uid < observation->low)
-			rows->items[i].has_size = false;
+		struct remote_message *row = &rows->items[i];
+
+		uid_set_add(&observation->present, row->uid);
+		if (row->uid < observation->low)
+			row->has_size = false;
+		else if (row->has_flags && row->has_size)
+			uid_set_add(&observation->told, row->uid);
 	}
+}
+
+/* What is there has not vanished, whatever came first. */
+static void settle_all(struct observation *observation)
+{
+	settle_rows(observation);
 	uid_set_remove_set(&observation->view->vanished, &observation->present);
 }
 
+static void fill_selection(struct observation *observation)
+{
+	const struct remote_selection *selection =
+		&observation->remote->selection;
+	struct remote_view *view = observation->view;
+
+	view->uid_validity = selection->uid_validity;
+	view->is_uid_not_sticky = selection->is_uid_not_sticky;
+	view->is_read_only = selection->is_read_only;
+	view->permanent_flags = selection->permanent_flags;
+	view->allows_new_keywords = selection->allows_new_keywords;
+}
+
+/* Whose the rows are is certain: not of the mailbox selected before, and not
+   of an epoch that only begins to show. Until then they wait. */
+static bool can_hand_over(const struct observation *observation)
+{
+	const struct remote_selection *selection =
+		&observation->remote->selection;
+
+	return observation->is_selected && selection->uid_validity != 0 &&
+		!selection->is_uid_not_sticky &&
+		(observation->view->is_new_epoch || !is_new_epoch(observation));
+}
+
+static bool hand_over(struct remote_rows *rows, struct error *error)
+{
+	struct observation *observation = rows->data;
+	const struct remote_row_sink *sink = observation->sink;
+	struct remote_view *view = observation->view;
+	bool is_taken = true;
+
+	if (!can_hand_over(observation))
+		return true;
+	settle_rows(observation);
+	fill_selection(observation);
+	for (size_t i = 0; is_taken && i < rows->count; i += REMOTE_ROW_CHUNK) {
+		view->messages = rows->items + i;
+		view->message_row_count = rows->count - i;
+		if (view->message_row_count > REMOTE_ROW_CHUNK)
+			view->message_row_count = REMOTE_ROW_CHUNK;
+		is_taken = sink->take(sink->data, view, error);
+	}
+	view->messages = NULL;
+	view->message_row_count = 0;
+	rows->count = 0;
+	return is_taken;
+}
+
+/* ---- Is it all? ---- */
+
 static uint64_t count_new(const struct observation *observation)
 {
-	uint64_t count = 0;
+	struct uid_set fresh = { 0 };
+	uint64_t count;
 
-	for (size_t i = 0; i < observation->rows.count; i++)
-		count += observation->rows.items[i].uid >= observation->low;
+	uid_set_copy(&fresh, &observation->present);
+	if (observation->low > 1)
+		uid_set_remove_range(&fresh, 1, observation->low - 1);
+	count = uid_set_count(&fresh);
+	uid_set_finish(&fresh);
 	return count;
 }
 
@@ -377,19 +444,30 @@ static bool take_listing(struct observation *observation, struct uid_set *uids)
 	return true;
 }
 
+static bool note_uids(struct remote_rows *rows, struct error *error)
+{
+	(void)error;
+	for (size_t i = 0; i < rows->count; i++)
+		uid_set_add(rows->data, rows->items[i].uid);
+	rows->count = 0;
+	return true;
+}
+
 /* Where SEARCH is not to be had or not to be trusted. */
 static bool list_by_fetch(struct observation *observation, struct error *error)
 {
-	struct remote_rows rows = { .remote = observation->remote,
-		.arena = observation->rows.arena };
 	struct uid_set all = { 0 }, uids = { 0 };
+	struct remote_rows rows = {
+		.remote = observation->remote,
+		.arena = observation->rows.arena,
+		.hand_over = note_uids,
+		.data = &uids,
+	};
 	bool is_done;
 
 	uid_set_add_range(&all, 1, REMOTE_UID_MAX);
-	is_done = remote_rows_fetch(&rows, &all, "(UID)", error);
-	for (size_t i = 0; is_done && i < rows.count; i++)
-		uid_set_add(&uids, rows.items[i].uid);
-	is_done = is_done && take_listing(observation, &uids);
+	is_done = remote_rows_fetch(&rows, &all, "(UID)", error) &&
+		note_uids(&rows, error) && take_listing(observation, &uids);
 	uid_set_finish(&uids);
 	uid_set_finish(&all);
 	return is_done;
@@ -427,28 +505,16 @@ static bool make_listing(struct observation *observation, struct error *error)
 	return false;
 }
 
-static bool is_complete(const struct remote_message *row)
-{
-	return row->has_flags && row->has_size;
-}
-
 /* New messages that were not told in full. */
 static void find_missing(
 	const struct observation *observation, struct uid_set *missing)
 {
-	const struct remote_rows *rows = &observation->rows;
-
-	uid_set_clear(missing);
-	if (observation->view->has_listing) {
-		uid_set_copy(missing, &observation->view->listing);
-		if (observation->low > 1)
-			uid_set_remove_range(missing, 1, observation->low - 1);
-		uid_set_remove_set(missing, &observation->present);
-	}
-	for (size_t i = 0; i < rows->count; i++)
-		if (rows->items[i].uid >= observation->low &&
-			!is_complete(&rows->items[i]))
-			uid_set_add(missing, rows->items[i].uid);
+	uid_set_copy(missing, &observation->present);
+	if (observation->view->has_listing)
+		uid_set_add_set(missing, &observation->view->listing);
+	if (observation->low > 1)
+		uid_set_remove_range(missing, 1, observation->low - 1);
+	uid_set_remove_set(missing, &observation->told);
 }
 
 /* Asks once more; what is still missing then is left to the next time: the
@@ -466,7 +532,7 @@ static bool fetch_missing(struct observation *observation, struct error *error)
 		is_done = remote_rows_fetch(&observation->rows, &missing,
 				  remote_row_items(remote, false), &refusal) ||
 			refusal.code == ERROR_REFUSED;
-		settle_rows(observation);
+		settle_all(observation);
 		find_missing(observation, &missing);
 	}
 	if (!is_done)
@@ -500,14 +566,10 @@ static void fill_view(struct observation *observation)
 		&observation->remote->selection;
 	struct remote_view *view = observation->view;
 
-	view->uid_validity = selection->uid_validity;
+	fill_selection(observation);
 	view->message_count = observation->remote->exists;
 	view->highest_modseq = anchor(observation);
 	view->has_no_modseq = view->highest_modseq == 0;
-	view->is_uid_not_sticky = selection->is_uid_not_sticky;
-	view->is_read_only = selection->is_read_only;
-	view->permanent_flags = selection->permanent_flags;
-	view->allows_new_keywords = selection->allows_new_keywords;
 	if (selection->mailbox_id != NULL)
 		view->mailbox_id = arena_text(
 			observation->rows.arena, selection->mailbox_id);
@@ -532,26 +594,40 @@ static bool observe(struct observation *observation, struct error *error)
 	} else if (is_plain && !fly_plain(observation, error)) {
 		return false;
 	}
-	settle_rows(observation);
+	settle_all(observation);
 	if (!make_listing(observation, error) ||
 		!fetch_missing(observation, error))
+		return false;
+	/* Those that had to wait are more than a chunk. */
+	if (observation->rows.count > REMOTE_ROW_CHUNK &&
+		!hand_over(&observation->rows, error))
 		return false;
 	fill_view(observation);
 	return true;
 }
 
 bool remote_observe(struct remote *remote, const struct remote_known *known,
-	struct arena *arena, struct remote_view *view_out, struct error *error)
+	const struct remote_row_sink *sink, struct arena *arena,
+	struct remote_view *view_out, struct error *error)
 {
 	struct remote_view view = { 0 };
 	struct observation observation = {
 		.remote = remote,
 		.known = known,
+		.sink = sink,
 		.view = &view,
-		.rows = { .remote = remote, .arena = arena },
 	};
 	bool is_done = false;
 
+	observation.rows = (struct remote_rows){
+		.remote = remote,
+		.arena = arena,
+		.items = arena_alloc(arena, REMOTE_ROW_CHUNK,
+			sizeof(*observation.rows.items)),
+		.capacity = REMOTE_ROW_CHUNK,
+		.hand_over = hand_over,
+		.data = &observation,
+	};
 	if (remote_begin(remote, error)) {
 		observation.rung = choose_rung(remote, known);
 		observation.low = observation.rung == RUNG_EVERYTHING
@@ -560,6 +636,7 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 		is_done = observe(&observation, error);
 	}
 	uid_set_finish(&observation.present);
+	uid_set_finish(&observation.told);
 	if (is_done)
 		*view_out = view;
 	else

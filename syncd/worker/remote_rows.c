@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "syncd/worker/remote_internal.h"
 
 const char *remote_row_items(const struct remote *remote, bool with_modseq)
@@ -28,15 +29,10 @@ static uint64_t email_id(const struct remote *remote, const char *text)
 	return hash == 0 ? 1 : hash;
 }
 
-void remote_rows_add(struct remote_rows *rows, const struct imap_fetch *fetch)
+static void read_row(struct remote_rows *rows, const struct imap_fetch *fetch,
+	struct remote_message *row)
 {
-	struct remote_message *row;
-
-	if (!fetch->has_uid || fetch->uid == 0)
-		return;
-	row = arena_push(rows->arena, &rows->items, &rows->count,
-		&rows->capacity, sizeof(*row));
-	row->uid = fetch->uid;
+	*row = (struct remote_message){ .uid = fetch->uid };
 	row->has_flags = fetch->has_flags;
 	if (fetch->has_flags)
 		row->flags = remote_read_flags(rows->remote, &fetch->flags);
@@ -53,6 +49,18 @@ void remote_rows_add(struct remote_rows *rows, const struct imap_fetch *fetch)
 	}
 	if (fetch->email_id != NULL)
 		row->email_id = email_id(rows->remote, fetch->email_id);
+}
+
+bool remote_rows_add(struct remote_rows *rows, const struct imap_fetch *fetch,
+	struct error *error)
+{
+	if (!fetch->has_uid || fetch->uid == 0)
+		return true;
+	read_row(rows, fetch,
+		arena_push(rows->arena, &rows->items, &rows->count,
+			&rows->capacity, sizeof(*rows->items)));
+	return rows->hand_over == NULL || rows->count < REMOTE_ROW_CHUNK ||
+		rows->hand_over(rows, error);
 }
 
 /* ---- Merging ---- */
@@ -104,9 +112,8 @@ void remote_rows_merge(struct remote_rows *rows)
 
 	if (is_sorted(rows))
 		return;
-	order = arena_alloc(
-		rows->arena, rows->count, sizeof(struct remote_message *));
-	merged = arena_alloc(rows->arena, rows->count, sizeof(*merged));
+	order = alloc(rows->count, sizeof(struct remote_message *));
+	merged = alloc(rows->count, sizeof(*merged));
 	for (size_t i = 0; i < rows->count; i++)
 		order[i] = &rows->items[i];
 	qsort(order, rows->count, sizeof(struct remote_message *),
@@ -117,9 +124,10 @@ void remote_rows_merge(struct remote_rows *rows)
 		else
 			merged[count++] = *order[i];
 	}
-	rows->items = merged;
-	rows->capacity = rows->count;
+	memcpy(rows->items, merged, count * sizeof(*merged));
 	rows->count = count;
+	free(merged);
+	free(order);
 }
 
 /* ---- Fetching ---- */
@@ -154,10 +162,8 @@ bool remote_add_uids(struct imap_command *command, const struct uid_set *uids,
 static bool rows_response(struct remote_flight *flight,
 	const struct imap_response *response, struct error *error)
 {
-	(void)error;
-	if (response->kind == IMAP_RESPONSE_FETCH)
-		remote_rows_add(flight->data, &response->fetch);
-	return true;
+	return response->kind != IMAP_RESPONSE_FETCH ||
+		remote_rows_add(flight->data, &response->fetch, error);
 }
 
 static void add_fetches(struct remote_flight *flight,

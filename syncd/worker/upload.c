@@ -301,7 +301,7 @@ bool upload_pairs(struct account *account, struct account_folder *folder,
 {
 	account->counters.folder_path = folder->record.path;
 	account_progress(account);
-	if (folder->record.uid_validity == 0) {
+	if (folder->record.uid_validity == 0 || folder->record.uid_next == 0) {
 		/* Its frontier is not known: observed first. */
 		folder->needs_observe = true;
 		account->wants_again = true;

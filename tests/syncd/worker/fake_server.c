@@ -460,8 +460,36 @@ static void check_counts(const struct remote_known *known,
 		list_all(mailbox, view);
 }
 
+/* Few rows are a chunk, so that most listings are of several. The sink gets
+   nothing of the view but what SELECT told. */
+static bool hand_over(struct remote *remote, const struct remote_row_sink *sink,
+	struct remote_view *view, struct error *error)
+{
+	struct remote_view part = {
+		.uid_validity = view->uid_validity,
+		.permanent_flags = view->permanent_flags,
+		.allows_new_keywords = view->allows_new_keywords,
+		.is_new_epoch = view->is_new_epoch,
+		.message_row_count = FAKE_ROW_CHUNK,
+	};
+
+	while (view->message_row_count > FAKE_ROW_CHUNK) {
+		part.messages = view->messages;
+		view->messages += FAKE_ROW_CHUNK;
+		view->message_row_count -= FAKE_ROW_CHUNK;
+		if (!sink->take(sink->data, &part, error)) {
+			remote->is_dead = true;
+			return false;
+		}
+		if (!end(remote, error))
+			return false;
+	}
+	return true;
+}
+
 bool remote_observe(struct remote *remote, const struct remote_known *known,
-	struct arena *arena, struct remote_view *view_out, struct error *error)
+	const struct remote_row_sink *sink, struct arena *arena,
+	struct remote_view *view_out, struct error *error)
 {
 	struct remote_view view = { 0 };
 	struct fake_mailbox *mailbox;
@@ -510,9 +538,14 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 		check_counts(known, mailbox, &view);
 	free(remote->selected);
 	remote->selected = alloc_text(known->wire_name);
-	if (!end(remote, error)) {
+	if (!hand_over(remote, sink, &view, error) || !end(remote, error)) {
 		remote_view_finish(&view);
 		return false;
+	}
+	if (server.breaks_off != NULL &&
+		strcmp(server.breaks_off, known->wire_name) == 0) {
+		remote_view_finish(&view);
+		return error_set(error, ERROR_REFUSED, "no more of it");
 	}
 	*view_out = view;
 	return true;

@@ -14,6 +14,7 @@
 
 #define FAKE_MAILBOX_MAX 32
 #define FAKE_MESSAGE_MAX 512
+#define FAKE_ROW_CHUNK   ((size_t)2)
 
 struct fake_message {
 	uint32_t uid;
@@ -47,6 +48,8 @@ struct fake_server {
 	const char *hides;   /* this mailbox is not listed; or NULL */
 	const char *refuses; /* this mailbox cannot be selected; or NULL */
 	const char *silent;  /* this mailbox gives no STATUS; or NULL */
+	/* Of this one a listing ends with NO, after its chunks; or NULL. */
+	const char *breaks_off;
 	/* Called in between, as a second client would act. */
 	void (*interfere)(void *data);
 	void *data;

@@ -365,6 +365,120 @@ static void test_disk_full_while_looking_here_forgets_nothing(void **state)
 	}
 }
 
+/* ---- Listings that break off ---- */
+
+static void test_listing_that_breaks_off_proves_no_absence(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (int has_modseqs = 0; has_modseqs < 2; has_modseqs++) {
+		world_init(&world, "    delete_limit: off\n", 21);
+		server.has_qresync = server.has_condstore = has_modseqs != 0;
+		populate(&world);
+		fake_expunge(fake_mailbox("Work"), 2);
+		for (int i = 0; i < 5; i++)
+			deliver_there(&world, "Work", 0);
+		server.breaks_off = "Work";
+		assert_true(world_sync(&world));
+		assert_int_equal(local_count(&world, "Work"), 5);
+		server.breaks_off = NULL;
+		world_converge(&world);
+		world_check_equal(&world, 15);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static void cut_after_two_chunks(struct world *world)
+{
+	(void)world;
+	server.cut_in = 2;
+	server.cut_after_effect = true;
+}
+
+static uint64_t mid_of_uid(struct world *world, const char *path, uint32_t uid)
+{
+	const struct account_folder *folder =
+		account_folder_by_path(world->account, path);
+	struct arena arena;
+	struct pair pair;
+	uint64_t mid = 0;
+
+	arena_init(&arena);
+	if (state_pair_by_uid(world->account->state, folder->record.folder_id,
+		    uid, &arena, &pair))
+		mid = pair.mid;
+	arena_finish(&arena);
+	return mid;
+}
+
+/* What came is kept, known to be of this UIDVALIDITY, and not all there is. */
+static void test_first_listing_cut_off_goes_on_from_there(void **state)
+{
+	const struct folder *record;
+	struct world world;
+	uint64_t mid;
+
+	(void)state;
+	world_init(&world, "", 22);
+	for (int i = 0; i < 9; i++)
+		deliver_there(&world, "INBOX", 0);
+	world_start(&world);
+	at_first(&world, "remote_observe", cut_after_two_chunks);
+	assert_false(world_sync(&world));
+	assert_deed_is_done();
+	mid = mid_of_uid(&world, "INBOX", 2 * FAKE_ROW_CHUNK);
+	assert_int_not_equal(mid, 0);
+	assert_int_equal(
+		mid_of_uid(&world, "INBOX", 2 * FAKE_ROW_CHUNK + 1), 0);
+	world_stop(&world);
+	world_start(&world);
+	record = &account_folder_by_path(world.account, "INBOX")->record;
+	assert_int_equal(
+		record->uid_validity, fake_mailbox("INBOX")->uid_validity);
+	assert_int_equal(record->uid_next, 0);
+	assert_true(uid_set_is_empty(&record->frontier));
+	assert_int_equal(record->state, FOLDER_NORMAL);
+	fake_expunge(fake_mailbox("INBOX"), 1);
+	world_converge(&world);
+	world_check_equal(&world, 8);
+	assert_int_equal(mid_of_uid(&world, "INBOX", 2 * FAKE_ROW_CHUNK), mid);
+	assert_int_equal(server.body_count, 8);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+/* The pairs that wait to be found again still wait after a restart. */
+static void test_listing_of_a_new_epoch_cut_off_goes_on_from_there(void **state)
+{
+	const struct folder *record;
+	struct world world;
+	unsigned body_count;
+
+	(void)state;
+	world_init(&world, "", 23);
+	populate(&world);
+	body_count = server.body_count;
+	fake_renumber(fake_mailbox("INBOX"));
+	at_first(&world, "remote_observe", cut_after_two_chunks);
+	assert_false(world_sync(&world));
+	assert_deed_is_done();
+	world_stop(&world);
+	world_start(&world);
+	record = &account_folder_by_path(world.account, "INBOX")->record;
+	assert_int_equal(record->state, FOLDER_EPOCH);
+	assert_int_equal(
+		record->uid_validity, fake_mailbox("INBOX")->uid_validity);
+	assert_int_equal(record->uid_next, 0);
+	world_converge(&world);
+	world_check_equal(&world, 11);
+	assert_int_equal(server.body_count, body_count);
+	assert_int_equal(server.append_count, 0);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 /* ---- Other messages under known numbers ---- */
 
 static const char OTHER_BODY[] = "Message-ID: <other@example.org>\r\n"
@@ -638,6 +752,11 @@ int main(void)
 			test_disk_full_while_looking_there_forgets_nothing),
 		cmocka_unit_test(
 			test_disk_full_while_looking_here_forgets_nothing),
+		cmocka_unit_test(
+			test_listing_that_breaks_off_proves_no_absence),
+		cmocka_unit_test(test_first_listing_cut_off_goes_on_from_there),
+		cmocka_unit_test(
+			test_listing_of_a_new_epoch_cut_off_goes_on_from_there),
 		cmocka_unit_test(
 			test_other_message_under_a_known_uid_is_kept_and_read),
 		cmocka_unit_test(
