@@ -83,6 +83,7 @@ static void add_text(
 {
 	buf_add(&text_part(command)->data, text, size);
 	command->line_size += size;
+	command->text_size += size;
 }
 
 void imap_command_append_text(struct imap_command *command, const char *text)
@@ -171,6 +172,7 @@ static struct imap_part *add_string_part(
 		buf_reserve(&part->data, size);
 		buf_add(&part->data, data, size);
 		command->line_size = 0;
+		command->literal_count++;
 		return part;
 	}
 
@@ -182,6 +184,7 @@ static struct imap_part *add_string_part(
 		quote(&part->data, data, size);
 	}
 	command->line_size += part->data.size;
+	command->text_size += part->data.size;
 	return part;
 }
 
@@ -220,6 +223,13 @@ void imap_command_add_stream(struct imap_command *command, uint64_t size)
 	add_space(command);
 	add_part(command, IMAP_PART_STREAM)->stream_size = size;
 	command->line_size = 0;
+	command->literal_count++;
+}
+
+size_t imap_command_text_size(const struct imap_command *command)
+{
+	return IMAP_TAG_SIZE_MAX + command->text_size +
+		command->literal_count * IMAP_LITERAL_HEADER_SIZE_MAX;
 }
 
 void imap_command_set_initial_response(

@@ -51,8 +51,12 @@ bool imap_command_add_uids(struct imap_command *command,
 	const struct uid_set *uids, size_t *range_index) MUST_CHECK;
 /* No space: ")" and its like. */
 void imap_command_append_text(struct imap_command *command, const char *text);
-/* A literal whose `size` bytes the caller streams when the session asks. */
+/* A literal whose `size` bytes the caller streams when the session asks. Some
+   may follow each other (MULTIAPPEND): each is asked for in its turn. */
 void imap_command_add_stream(struct imap_command *command, uint64_t size);
+/* Octets of the whole command at most, tag included, what is in literals left
+   out: to stay under IMAP_COMMAND_LINE_MAX where a command can be split. */
+size_t imap_command_text_size(const struct imap_command *command);
 /* The initial response of AUTHENTICATE, as raw bytes: sent at once with
    SASL-IR (and while the line stays under IMAP_COMMAND_LINE_MAX), else as the
    answer to the first challenge. */

@@ -9,7 +9,8 @@
 #include "base/buf.h"
 #include "proto/imap_command.h"
 
-#define IMAP_TAG_SIZE_MAX 20 /* octets of a tag and the space behind it */
+#define IMAP_TAG_SIZE_MAX            20 /* of a tag and the space behind it */
+#define IMAP_LITERAL_HEADER_SIZE_MAX 25 /* "{18446744073709551615+}" CR LF */
 
 enum imap_part_kind {
 	IMAP_PART_TEXT,    /* written as it stands */
@@ -30,6 +31,8 @@ struct imap_command {
 	size_t part_count;
 	size_t part_capacity;
 	size_t line_size; /* octets of text since the last literal */
+	size_t literal_count;
+	size_t text_size; /* octets of text in all */
 	bool has_initial_response;
 	struct buf initial_response;
 };

@@ -303,6 +303,42 @@ static void test_many_long_strings_become_literals(void **state)
 	buf_finish(&wire);
 }
 
+/* Never less than what goes over the wire, and not much more. */
+static void test_text_is_counted_without_literals(void **state)
+{
+	static const char quoted[] = "quoted \"and\\ escaped";
+	struct imap_command *command =
+		imap_command_new(IMAP_COMMAND_PLAIN, "APPEND");
+	struct buf wire = { 0 };
+	size_t literal_size = 0, size;
+
+	(void)state;
+	imap_command_add_string(command, quoted, strlen(quoted));
+	for (int i = 0; i < 20; i++) {
+		imap_command_add_words(command, "(\\Seen) \"date\"");
+		imap_command_add_string(command, "a\nb", 3);
+		literal_size += 3;
+	}
+	size = imap_command_text_size(command);
+	write_command(command, NULL, &wire);
+	assert_true(size + literal_size + 2 >= wire.size);
+	assert_true(size + literal_size <= wire.size + 20 * 25);
+	buf_finish(&wire);
+}
+
+static void test_a_stream_counts_as_what_announces_it(void **state)
+{
+	struct imap_command *command =
+		imap_command_new(IMAP_COMMAND_PLAIN, "APPEND");
+	size_t size = imap_command_text_size(command);
+
+	(void)state;
+	imap_command_add_stream(command, UINT64_MAX);
+	assert_int_equal(imap_command_text_size(command),
+		size + strlen(" {18446744073709551615+}\r\n"));
+	imap_command_free(command);
+}
+
 static void test_a_secret_keeps_to_itself(void **state)
 {
 	struct imap_command *command =
@@ -334,6 +370,8 @@ int main(void)
 		cmocka_unit_test(test_blanks_stand_where_they_belong),
 		cmocka_unit_test(test_lines_stay_short),
 		cmocka_unit_test(test_many_long_strings_become_literals),
+		cmocka_unit_test(test_text_is_counted_without_literals),
+		cmocka_unit_test(test_a_stream_counts_as_what_announces_it),
 		cmocka_unit_test(test_a_secret_keeps_to_itself),
 		cmocka_unit_test(test_nothing_to_free_is_fine),
 	};
