@@ -265,9 +265,12 @@ bool remote_expunge(struct remote *remote, const struct uid_set *uids,
 /* ---- Uploading, no mailbox need be selected ---- */
 
 enum remote_append_outcome {
-	REMOTE_APPEND_UNSENT,    /* not one byte went out */
-	REMOTE_APPEND_DONE,      /* OK; uid is 0 without UIDPLUS */
-	REMOTE_APPEND_REFUSED,   /* NO or BAD: certainly not stored */
+	REMOTE_APPEND_UNSENT,  /* not one byte went out */
+	REMOTE_APPEND_DONE,    /* OK; uid is 0 without UIDPLUS */
+	REMOTE_APPEND_REFUSED, /* NO or BAD: certainly not stored */
+	/* Same, but in one command with others: any of them may be the reason.
+	   Alone it gets an answer of its own. */
+	REMOTE_APPEND_REFUSED_TOGETHER,
 	REMOTE_APPEND_UNCERTAIN, /* the connection ended in between */
 };
 
@@ -275,7 +278,8 @@ struct remote_append {
 	const char *wire_name;
 	struct flags flags;
 	int64_t internal_date;
-	uint64_t size; /* octets that read() will give in total */
+	uint64_t size;   /* octets that read() will give in total, not 0 */
+	bool goes_alone; /* in no command with others */
 	/* Gives up to `size` octets of the message with CRLF line ends; the
 	   number, or -1 on a read error (the upload is then broken off in a
 	   way that stores nothing). */
@@ -288,8 +292,10 @@ struct remote_append {
 	bool wants_create; /* TRYCREATE */
 	char message[200]; /* the server's words when refused */
 };
-/* APPENDs one after the other, pipelined where the server allows it. True when
-   the connection lives; outcomes are in the elements either way. */
+/* APPENDs one after the other, pipelined where the server allows it; neighbours
+   for one mailbox in one command where it has MULTIAPPEND: of them the server
+   stores all or none. True when the connection lives; outcomes are in the
+   elements either way. */
 bool remote_append(struct remote *remote, struct remote_append *appends,
 	size_t count, struct error *error) MUST_CHECK;
 

@@ -94,7 +94,7 @@ static bool run_job(const struct uid_job *job, const struct uid_set *uids,
 
 /* ---- Flags ---- */
 
-static void write_flags(const struct remote *remote, const struct flags *flags,
+void remote_write_flags(const struct remote *remote, const struct flags *flags,
 	struct buf *text)
 {
 	const char *space = "";
@@ -118,16 +118,6 @@ static void write_flags(const struct remote *remote, const struct flags *flags,
 		space = " ";
 	}
 	buf_add_byte(text, ')');
-}
-
-void remote_add_flags(struct imap_command *command, const struct remote *remote,
-	const struct flags *flags)
-{
-	struct buf text = { 0 };
-
-	write_flags(remote, flags, &text);
-	imap_command_add_words(command, buf_text(&text));
-	buf_finish(&text);
 }
 
 static bool handle_modified(struct remote_flight *flight,
@@ -175,7 +165,7 @@ static bool store_one(struct remote *remote, const struct remote_store *store,
 		buf_add_format(&tail, "(UNCHANGEDSINCE %" PRIu64 ") ",
 			store->unchanged_since);
 	buf_add_text(&tail, is_add ? "+FLAGS.SILENT " : "-FLAGS.SILENT ");
-	write_flags(remote, flags, &tail);
+	remote_write_flags(remote, flags, &tail);
 	is_done = store_flags(remote, uids, buf_text(&tail), modified, error);
 	buf_finish(&tail);
 	return is_done;

@@ -208,9 +208,9 @@ void remote_add_list(struct uid_set *set, const struct imap_uid_list *list);
 bool remote_add_uids(struct imap_command *command, const struct uid_set *uids,
 	size_t *range_index, struct uid_set *taken) MUST_CHECK;
 
-/* "(\Seen $Forwarded)". */
-void remote_add_flags(struct imap_command *command, const struct remote *remote,
-	const struct flags *flags);
+/* Appends "(\Seen $Forwarded)". */
+void remote_write_flags(const struct remote *remote, const struct flags *flags,
+	struct buf *text);
 
 /* ---- Idling (remote_idle.c) ---- */
 

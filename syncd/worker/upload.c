@@ -25,6 +25,17 @@ struct departing {
 	bool is_skipped;
 };
 
+/* Files that go up together. */
+struct flight {
+	struct account *account;
+	struct account_folder *folder;
+	struct departing *files;
+	size_t count;
+	/* A command was refused: until it is known which of its messages is to
+	   blame, each goes in a command of its own. */
+	bool is_careful;
+};
+
 /* ---- Reading with CRLF line ends ---- */
 
 static bool refill(struct departing *file)
@@ -86,6 +97,15 @@ static int64_t read_message(void *data, uint8_t *bytes, size_t size)
 	return written == 0 && size > 0 ? -1 : (int64_t)written;
 }
 
+static void rewind_file(struct departing *file)
+{
+	if (file->fd != -1)
+		close(file->fd);
+	file->fd = -1;
+	file->was_cr = false;
+	file->size = file->used = 0;
+}
+
 /* ---- Choosing ---- */
 
 static void hold_later(struct departing *file, enum hold hold,
@@ -136,29 +156,31 @@ static void prepare(struct departing *file, const struct account_folder *folder,
 			stage);
 }
 
-static bool put_intents(struct account *account,
-	const struct account_folder *folder, struct departing *files,
-	size_t count, struct error *error)
+static bool put_intents(const struct flight *flight, struct error *error)
 {
+	struct account *account = flight->account;
+	const struct account_folder *folder = flight->folder;
+
 	if (!state_begin(account->state, error))
 		return false;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < flight->count; i++) {
+		struct departing *file = &flight->files[i];
 		struct intent intent = {
 			.kind = INTENT_UPLOAD,
 			.phase = INTENT_UNCERTAIN,
-			.mid = files[i].pair.mid,
+			.mid = file->pair.mid,
 			.to_folder_id = folder->record.folder_id,
 			.uid_validity = folder->record.uid_validity,
 			.uid_next = folder->record.uid_next,
-			.flags = files[i].pair.local.flags,
-			.content = files[i].pair.content,
+			.flags = file->pair.local.flags,
+			.content = file->pair.content,
 			.time = account_now(),
 		};
 
-		if (files[i].is_skipped)
+		if (file->is_skipped)
 			continue;
-		files[i].intent_id = state_intent_put(account->state, &intent);
-		state_pair_put(account->state, &files[i].pair);
+		file->intent_id = state_intent_put(account->state, &intent);
+		state_pair_put(account->state, &file->pair);
 	}
 	return state_commit(account->state, error);
 }
@@ -205,6 +227,7 @@ static void take_outcome(struct departing *file, struct account_folder *folder,
 		account->change_count++;
 		break;
 	case REMOTE_APPEND_UNSENT:
+	case REMOTE_APPEND_REFUSED_TOGETHER:
 		stage_end_intent(stage, file->intent_id);
 		account->wants_again = true;
 		break;
@@ -234,33 +257,57 @@ static void fill_append(struct remote_append *append, struct departing *file,
 	};
 }
 
-static bool send(struct account *account, struct account_folder *folder,
-	struct departing *files, size_t count, struct error *error)
+/* Of a command that was refused all, as one of them may not be to blame. */
+static bool send_one_by_one(struct flight *flight,
+	struct remote_append *appends, size_t count, struct error *error)
 {
-	struct remote_append *appends = alloc(count, sizeof(*appends));
-	size_t *index = alloc(count, sizeof(*index));
-	size_t append_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (appends[i].outcome != REMOTE_APPEND_REFUSED_TOGETHER)
+			continue;
+		flight->is_careful = true;
+		rewind_file(appends[i].data);
+		if (!remote_append(
+			    flight->account->remote, &appends[i], 1, error))
+			return false;
+	}
+	return true;
+}
+
+static bool take_outcomes(struct flight *flight,
+	const struct remote_append *appends, size_t count, struct error *error)
+{
 	struct stage stage;
+	bool is_done;
+
+	stage_init(&stage, flight->account);
+	for (size_t i = 0; i < count; i++)
+		take_outcome(
+			appends[i].data, flight->folder, &appends[i], &stage);
+	is_done = stage_commit(&stage, error);
+	stage_finish(&stage);
+	account_progress(flight->account);
+	return is_done;
+}
+
+static bool send(struct flight *flight, struct error *error)
+{
+	struct remote_append *appends = alloc(flight->count, sizeof(*appends));
+	size_t count = 0;
 	struct error failure = { 0 };
 	bool is_sent = true;
 	bool is_done;
 
-	for (size_t i = 0; i < count; i++) {
-		if (files[i].is_skipped)
+	for (size_t i = 0; i < flight->count; i++) {
+		if (flight->files[i].is_skipped)
 			continue;
-		index[append_count] = i;
-		fill_append(&appends[append_count++], &files[i], folder);
+		fill_append(&appends[count], &flight->files[i], flight->folder);
+		appends[count++].goes_alone = flight->is_careful;
 	}
-	if (append_count > 0)
-		is_sent = remote_append(
-			account->remote, appends, append_count, &failure);
-	stage_init(&stage, account);
-	for (size_t i = 0; i < append_count; i++)
-		take_outcome(&files[index[i]], folder, &appends[i], &stage);
-	is_done = stage_commit(&stage, error);
-	stage_finish(&stage);
-	account_progress(account);
-	free(index);
+	if (count > 0)
+		is_sent = remote_append(flight->account->remote, appends, count,
+				  &failure) &&
+			send_one_by_one(flight, appends, count, &failure);
+	is_done = take_outcomes(flight, appends, count, error);
 	free(appends);
 	if (is_done && !is_sent)
 		*error = failure;
@@ -270,28 +317,27 @@ static bool send(struct account *account, struct account_folder *folder,
 /* Small enough that reading ahead costs little memory. */
 #define FLIGHT_MAX 50
 
-static bool upload_flight(struct account *account,
-	struct account_folder *folder, const struct pair *const *pairs,
-	size_t count, struct error *error)
+static bool upload_flight(struct flight *flight,
+	const struct pair *const *pairs, size_t count, struct error *error)
 {
 	struct departing *files = alloc(count, sizeof(*files));
 	struct stage stage;
 	bool is_done;
 
-	stage_init(&stage, account);
+	flight->files = files;
+	flight->count = count;
+	stage_init(&stage, flight->account);
 	for (size_t i = 0; i < count; i++) {
-		files[i].account = account;
+		files[i].account = flight->account;
 		files[i].fd = -1;
 		files[i].pair = *pairs[i];
-		prepare(&files[i], folder, &stage);
+		prepare(&files[i], flight->folder, &stage);
 	}
-	is_done = stage_commit(&stage, error) &&
-		put_intents(account, folder, files, count, error) &&
-		send(account, folder, files, count, error);
+	is_done = stage_commit(&stage, error) && put_intents(flight, error) &&
+		send(flight, error);
 	stage_finish(&stage);
 	for (size_t i = 0; i < count; i++)
-		if (files[i].fd != -1)
-			close(files[i].fd);
+		rewind_file(&files[i]);
 	free(files);
 	return is_done;
 }
@@ -299,6 +345,8 @@ static bool upload_flight(struct account *account,
 bool upload_pairs(struct account *account, struct account_folder *folder,
 	const struct pair *const *pairs, size_t count, struct error *error)
 {
+	struct flight flight = { .account = account, .folder = folder };
+
 	account->counters.folder_path = folder->record.path;
 	account_progress(account);
 	if (folder->record.uid_validity == 0 || folder->record.uid_next == 0) {
@@ -311,7 +359,7 @@ bool upload_pairs(struct account *account, struct account_folder *folder,
 		i += FLIGHT_MAX) {
 		size_t size = count - i < FLIGHT_MAX ? count - i : FLIGHT_MAX;
 
-		if (!upload_flight(account, folder, pairs + i, size, error))
+		if (!upload_flight(&flight, pairs + i, size, error))
 			return false;
 	}
 	return true;

@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "syncd/worker/remote.h"
 
+#define BATCH_MAX 3
+
 struct fake_server server;
 
 struct remote {
@@ -236,6 +238,7 @@ struct remote *remote_open(
 		.has_qresync = server.has_qresync,
 		.has_uidplus = server.has_uidplus,
 		.has_move = server.has_move,
+		.has_multiappend = server.has_multiappend,
 		.has_list_status = true,
 	};
 	return remote;
@@ -752,40 +755,124 @@ static bool read_all(struct remote_append *append, char *body)
 	return true;
 }
 
-bool remote_append(struct remote *remote, struct remote_append *appends,
-	size_t count, struct error *error)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct remote_append *append = &appends[i];
-		struct fake_mailbox *mailbox = fake_mailbox(append->wire_name);
-		char *body;
+/* The messages of one APPEND, read but not stored. */
+struct batch {
+	struct remote_append *appends;
+	char *bodies[BATCH_MAX];
+	size_t count;
+};
 
-		if (!begin(remote, __func__, error))
+static void batch_set(
+	struct batch *batch, size_t first, enum remote_append_outcome outcome)
+{
+	for (size_t i = first; i < batch->count; i++)
+		batch->appends[i].outcome = outcome;
+}
+
+static struct batch batch_make(struct remote_append *appends, size_t count)
+{
+	struct batch batch = { .appends = appends };
+
+	do
+		batch.count++;
+	while (server.has_multiappend && batch.count < count &&
+		batch.count < BATCH_MAX && !appends[0].goes_alone &&
+		!appends[batch.count].goes_alone &&
+		strcmp(appends[0].wire_name, appends[batch.count].wire_name) ==
+			0);
+	return batch;
+}
+
+static void batch_finish(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		free(batch->bodies[i]);
+}
+
+static bool batch_read(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct remote_append *append = &batch->appends[i];
+
+		batch->bodies[i] = alloc(append->size + 1, 1);
+		if (!read_all(append, batch->bodies[i]))
 			return false;
-		server.change_count++;
-		server.append_count++;
-		if (mailbox == NULL) {
-			append->outcome = REMOTE_APPEND_REFUSED;
-			continue;
-		}
-		body = alloc(append->size + 1, 1);
-		if (!read_all(append, body)) {
-			free(body);
-			append->outcome = REMOTE_APPEND_UNSENT;
-			return die(remote, error);
-		}
+	}
+	return true;
+}
+
+static bool batch_is_refused(const struct batch *batch)
+{
+	if (fake_mailbox(batch->appends[0].wire_name) == NULL)
+		return true;
+	for (size_t i = 0; server.poison != NULL && i < batch->count; i++)
+		if (strstr(batch->bodies[i], server.poison) != NULL)
+			return true;
+	return false;
+}
+
+static void batch_store(struct batch *batch)
+{
+	struct fake_mailbox *mailbox =
+		fake_mailbox(batch->appends[0].wire_name);
+
+	for (size_t i = 0; i < batch->count; i++) {
+		struct remote_append *append = &batch->appends[i];
+
 		if (getenv("WORLD_LOG") != NULL)
 			printf("APPEND %s UID %u\n", mailbox->name,
 				mailbox->uid_next);
-		append->uid = mailbox->uid_next;
 		append->uid_validity = mailbox->uid_validity;
-		add(mailbox, body, &append->flags, append->internal_date);
-		append->outcome = REMOTE_APPEND_UNCERTAIN;
-		if (!end(remote, error))
-			return false;
-		append->outcome = REMOTE_APPEND_DONE;
+		append->uid = mailbox->uid_next;
 		if (!server.has_uidplus || !server.has_receipts)
 			append->uid = 0;
+		add(mailbox, batch->bodies[i], &append->flags,
+			append->internal_date);
+		batch->bodies[i] = NULL;
+		server.append_count++;
+	}
+}
+
+static bool append_batch(
+	struct remote *remote, struct batch *batch, struct error *error)
+{
+	server.change_count++;
+	server.batch_count += batch->count > 1;
+	if (!batch_read(batch))
+		return die(remote, error);
+	if (batch_is_refused(batch)) {
+		batch_set(batch, 0,
+			batch->count == 1 ? REMOTE_APPEND_REFUSED
+					  : REMOTE_APPEND_REFUSED_TOGETHER);
+		return end(remote, error);
+	}
+	batch_store(batch);
+	batch_set(batch, 0, REMOTE_APPEND_UNCERTAIN);
+	if (!end(remote, error))
+		return false;
+	batch_set(batch, 0, REMOTE_APPEND_DONE);
+	return true;
+}
+
+bool remote_append(struct remote *remote, struct remote_append *appends,
+	size_t count, struct error *error)
+{
+	for (size_t i = 0; i < count; i++)
+		appends[i].outcome = REMOTE_APPEND_UNSENT;
+	for (size_t i = 0; i < count;) {
+		struct batch batch = batch_make(&appends[i], count - i);
+		bool is_done = begin(remote, __func__, error);
+
+		if (is_done)
+			is_done = append_batch(remote, &batch, error);
+		else if (batch.count > 1)
+			/* Half of it was on its way. */
+			batch_set(&batch, batch.count / 2,
+				REMOTE_APPEND_UNCERTAIN);
+		batch_finish(&batch);
+		if (!is_done)
+			return false;
+		i += batch.count;
 	}
 	return true;
 }

@@ -44,12 +44,14 @@ struct fake_server {
 	uint32_t next_validity;
 	/* What it offers. */
 	bool has_qresync, has_condstore, has_uidplus, has_move, has_receipts;
+	bool has_multiappend; /* batches of three */
 	bool lists_nothing;
 	const char *hides;   /* this mailbox is not listed; or NULL */
 	const char *refuses; /* this mailbox cannot be selected; or NULL */
 	const char *silent;  /* this mailbox gives no STATUS; or NULL */
 	/* Of this one a listing ends with NO, after its chunks; or NULL. */
 	const char *breaks_off;
+	const char *poison;  /* messages that contain it are refused; or NULL */
 	/* Called in between, as a second client would act. */
 	void (*interfere)(void *data);
 	void *data;
@@ -59,6 +61,7 @@ struct fake_server {
 	bool cut_after_effect; /* else before */
 	/* What went over the wire. */
 	unsigned call_count, change_count, body_count, append_count;
+	unsigned batch_count; /* commands with several messages */
 };
 
 extern struct fake_server server;

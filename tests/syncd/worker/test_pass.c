@@ -16,14 +16,16 @@
 /* What a server may be able to do. */
 static const struct rung {
 	const char *name;
-	bool qresync, condstore, uidplus, move, receipts;
+	bool qresync, condstore, uidplus, move, receipts, multiappend;
 } RUNGS[] = {
-	{ "QRESYNC", true, true, true, true, true },
-	{ "CONDSTORE", false, true, true, true, true },
-	{ "no MOVE", true, true, true, false, true },
-	{ "no receipts", true, true, true, true, false },
-	{ "no MOVE, no receipts", true, true, true, false, false },
-	{ "UIDPLUS only", false, false, true, false, true },
+	{ "QRESYNC", true, true, true, true, true, false },
+	{ "CONDSTORE", false, true, true, true, true, false },
+	{ "no MOVE", true, true, true, false, true, false },
+	{ "no receipts", true, true, true, true, false, false },
+	{ "no MOVE, no receipts", true, true, true, false, false, false },
+	{ "UIDPLUS only", false, false, true, false, true, false },
+	{ "MULTIAPPEND", true, true, true, true, true, true },
+	{ "MULTIAPPEND, no receipts", true, true, true, true, false, true },
 };
 
 #define RUNG_COUNT (sizeof(RUNGS) / sizeof(RUNGS[0]))
@@ -35,6 +37,7 @@ static void use_rung(const struct rung *rung)
 	server.has_uidplus = rung->uidplus;
 	server.has_move = rung->move;
 	server.has_receipts = rung->receipts;
+	server.has_multiappend = rung->multiappend;
 }
 
 static void deliver_there(struct world *world, const char *mailbox,
@@ -102,8 +105,50 @@ static void test_local_mail_goes_up(void **state)
 		world_converge(&world);
 		world_check_equal(&world, 7);
 		assert_int_equal(server.append_count, 7);
+		assert_int_equal(
+			server.batch_count, RUNGS[i].multiappend ? 2 : 0);
 		assert_int_equal(server.body_count, 0);
 		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
+static size_t find_body(const char *mailbox, const char *text)
+{
+	const struct fake_mailbox *found = fake_mailbox(mailbox);
+	size_t count = 0;
+
+	for (size_t i = 0; i < found->count; i++)
+		count += strstr(found->messages[i].body, text) != NULL;
+	return count;
+}
+
+/* What makes the server refuse a command holds back only itself. */
+static void test_a_refused_message_holds_back_no_other(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		world_init(&world, "", 2);
+		use_rung(&RUNGS[i]);
+		world_converge(&world);
+		server.poison = "arsenic";
+		deliver_here(&world, "INBOX", 1);
+		local_deliver(&world, "INBOX",
+			"Subject: arsenic\r\n\r\nand lace\r\n");
+		deliver_here(&world, "INBOX", 5);
+		assert_true(world_sync(&world));
+		assert_int_equal(fake_mailbox("INBOX")->count, 6);
+		assert_int_equal(find_body("INBOX", "Message-ID"), 6);
+		assert_int_equal(
+			state_unsettled_count(world.account->state), 1);
+		world_check_quiet(&world);
+		server.poison = NULL;
+		world_wait(300);
+		world_converge(&world);
+		world_check_equal(&world, 7);
+		assert_int_equal(server.append_count, 7);
 		world_finish(&world);
 	}
 }
@@ -497,7 +542,7 @@ static void test_lost_state_pairs_again_without_transfer(void **state)
 static void change_everything(struct world *world)
 {
 	deliver_there(world, "INBOX", 2, 0);
-	deliver_here(world, "Work", 2);
+	deliver_here(world, "Work", 4);
 	local_set_letters(world, "INBOX", 1, "SF");
 	local_move(world, "INBOX", 2, "Archive", false);
 	local_move(world, "Work", 3, "Archive", true);
@@ -529,7 +574,7 @@ static void test_every_cut_converges(void **state)
 			server.cut_in = 0;
 			world_stop(&world);
 			world_converge(&world);
-			world_check_equal(&world, 14);
+			world_check_equal(&world, 16);
 			world_check_quiet(&world);
 			world_finish(&world);
 			if (!is_cut)
@@ -594,7 +639,10 @@ static void act_here(struct world *world)
 
 	switch (world_random(world, 5)) {
 	case 0:
-		deliver_here(world, folder, 1);
+		/* Several, so that they can go up together. */
+		deliver_here(world, folder,
+			server.has_multiappend ? 1 + world_random(world, 4)
+					       : 1);
 		break;
 	case 1:
 	case 2:
@@ -676,6 +724,7 @@ int main(void)
 		cmocka_unit_test(
 			test_first_sync_brings_mail_down_and_then_is_quiet),
 		cmocka_unit_test(test_local_mail_goes_up),
+		cmocka_unit_test(test_a_refused_message_holds_back_no_other),
 		cmocka_unit_test(test_flags_merge_bit_by_bit),
 		cmocka_unit_test(test_moves_move_and_transfer_nothing),
 		cmocka_unit_test(test_deletions_go_both_ways),

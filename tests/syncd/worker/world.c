@@ -44,6 +44,11 @@ int64_t clock_wall_seconds(void)
 	return 1700000000 + (int64_t)(clock_now_ms() / 1000);
 }
 
+void world_wait(unsigned seconds)
+{
+	virtual_ms += (uint64_t)seconds * 1000;
+}
+
 void random_bytes(void *data, size_t size)
 {
 	uint8_t *bytes = data;

@@ -34,6 +34,9 @@ bool world_sync(struct world *world);
 /* Restarts and syncs until a sync goes through. */
 void world_converge(struct world *world);
 
+/* Lets so much time pass. */
+void world_wait(unsigned seconds);
+
 /* A number below `limit`, from the seed. */
 unsigned world_random(struct world *world, unsigned limit);
 
