@@ -186,16 +186,18 @@ bool state_next_intent(struct state *state, struct state_cursor *cursor,
 bool state_intent_of_mid(struct state *state, uint64_t mid,
 	struct intent *intent_out) MUST_CHECK;
 
-/* Tombs: what a dropped pair was, to explain later and to recognise late
-   twins; never a reason to delete anything but our own late upload. */
+/* Tombs: what a dropped pair was, to explain later; and of pairs that live on,
+   an upload that was not found when its answer was lost, to recognise it should
+   it come late. Never a reason to delete anything but that. */
 struct tomb {
 	uint64_t mid;
 	struct content content;
 	uint32_t folder_id;
-	uint32_t uid;
+	uint32_t uid; /* of a lost upload: below this it was not */
 	int64_t time;
 	const char *reason;
 	bool was_uncertain_upload;
+	uint32_t uid_validity; /* of a lost upload only, else 0 */
 };
 void state_tomb_put(struct state *state, const struct tomb *tomb);
 bool state_next_tomb(struct state *state, struct state_cursor *cursor,

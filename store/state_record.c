@@ -159,6 +159,8 @@ void record_tomb_pack(struct buf *record, const struct tomb *tomb)
 	buf_add_byte(record, bits);
 	pack_number(record, tomb->folder_id);
 	pack_number(record, tomb->uid);
+	if (tomb->was_uncertain_upload)
+		pack_number(record, tomb->uid_validity);
 	pack_signed(record, tomb->time);
 	record_pack_content(record, &tomb->content);
 	if (tomb->reason != NULL)
@@ -177,6 +179,8 @@ bool record_tomb_unpack(struct record_bytes bytes, uint64_t mid,
 	tomb.was_uncertain_upload = (bits & TOMB_WAS_UNCERTAIN) != 0;
 	tomb.folder_id = unpack_u32(&unpacker, UINT32_MAX);
 	tomb.uid = unpack_u32(&unpacker, UINT32_MAX);
+	if (tomb.was_uncertain_upload)
+		tomb.uid_validity = unpack_u32(&unpacker, UINT32_MAX);
 	tomb.time = unpack_signed(&unpacker);
 	tomb.content = record_unpack_content(&unpacker);
 	if ((bits & TOMB_HAS_REASON) != 0)

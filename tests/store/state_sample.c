@@ -238,6 +238,8 @@ struct intent sample_intent(struct sample_random *random, uint64_t intent_id)
 struct tomb sample_tomb(
 	struct sample_random *random, struct arena *arena, uint64_t mid)
 {
+	bool was_uncertain = sample_chance(random, 50);
+
 	return (struct tomb){
 		.mid = mid,
 		.content = any_content(random),
@@ -245,7 +247,8 @@ struct tomb sample_tomb(
 		.uid = any_u32(random),
 		.time = any_i64(random),
 		.reason = any_text(random, arena, 1000),
-		.was_uncertain_upload = sample_chance(random, 50),
+		.was_uncertain_upload = was_uncertain,
+		.uid_validity = was_uncertain ? any_u32(random) : 0,
 	};
 }
 
@@ -407,7 +410,8 @@ bool sample_tombs_equal(const struct tomb *a, const struct tomb *b)
 	return a->mid == b->mid && contents_equal(&a->content, &b->content) &&
 		a->folder_id == b->folder_id && a->uid == b->uid &&
 		a->time == b->time && texts_equal(a->reason, b->reason) &&
-		a->was_uncertain_upload == b->was_uncertain_upload;
+		a->was_uncertain_upload == b->was_uncertain_upload &&
+		a->uid_validity == b->uid_validity;
 }
 
 bool sample_entries_equal(
