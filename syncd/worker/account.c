@@ -614,6 +614,7 @@ struct account *account_open(const struct config *config,
 	account->lock_fd = -1;
 	account->settle_ms = SETTLE_START_MS;
 	account->wants_folder_list = true;
+	account->ghosts_until = INT64_MAX; /* not known: looked up */
 	is_open = open_parts(account, directory, error);
 	free(directory);
 	if (is_open)

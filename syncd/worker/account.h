@@ -23,6 +23,9 @@
 #define SETTLE_MS       300  /* enough for a reader that copies and deletes */
 #define SETTLE_START_MS 2000 /* after a start, an overflow, a resume */
 
+/* How long an upload that was not found may still come. */
+#define GHOST_S (24 * 3600)
+
 /* A folder: its record, and what is known about it only while running. */
 struct account_folder {
 	struct folder record; /* text lives in `arena` */
@@ -142,6 +145,7 @@ struct account {
 	int64_t last_success; /* seconds since 1970 */
 	uint64_t held_count;  /* deletions over delete_limit, last pass */
 	uint64_t retry_count; /* messages waiting for another try */
+	int64_t ghosts_until; /* late uploads may come; seconds since 1970 */
 };
 
 /* ---- account.c ---- */

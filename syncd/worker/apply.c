@@ -79,6 +79,23 @@ void stage_end_intent(struct stage *stage, uint64_t intent_id)
 	*slot = intent_id;
 }
 
+void stage_bury(struct stage *stage, const struct tomb *tomb)
+{
+	struct tomb *slot = arena_push(&stage->arena, &stage->tombs,
+		&stage->tomb_count, &stage->tomb_capacity, sizeof(*slot));
+
+	*slot = *tomb;
+}
+
+static void write_tombs(const struct stage *stage)
+{
+	for (size_t i = 0; i < stage->tomb_count; i++) {
+		state_tomb_put(stage->account->state, &stage->tombs[i]);
+		if (stage->tombs[i].was_uncertain_upload)
+			stage->account->ghosts_until = account_now() + GHOST_S;
+	}
+}
+
 static void write_change(
 	struct account *account, const struct stage_change *change)
 {
@@ -112,7 +129,8 @@ bool stage_commit(struct stage *stage, struct error *error)
 			    stage->touched[i].folder->record.path,
 			    stage->touched[i].part, error))
 			return false;
-	if (stage->change_count == 0 && stage->intent_count == 0)
+	if (stage->change_count == 0 && stage->intent_count == 0 &&
+		stage->tomb_count == 0)
 		return true;
 	if (!state_begin(account->state, error))
 		return false;
@@ -120,6 +138,7 @@ bool stage_commit(struct stage *stage, struct error *error)
 		write_change(account, &stage->changes[i]);
 	for (size_t i = 0; i < stage->intent_count; i++)
 		state_intent_delete(account->state, stage->intents[i]);
+	write_tombs(stage);
 	account_keywords_put(account);
 	if (!state_commit(account->state, error))
 		return false;
@@ -128,9 +147,11 @@ bool stage_commit(struct stage *stage, struct error *error)
 	stage->touched = NULL;
 	stage->changes = NULL;
 	stage->intents = NULL;
+	stage->tombs = NULL;
 	stage->touched_count = stage->touched_capacity = 0;
 	stage->change_count = stage->change_capacity = 0;
 	stage->intent_count = stage->intent_capacity = 0;
+	stage->tomb_count = stage->tomb_capacity = 0;
 	return true;
 }
 

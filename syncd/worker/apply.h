@@ -24,6 +24,12 @@ bool apply_plan(struct account *account, struct error *error) MUST_CHECK;
 bool apply_resolve_intents(
 	struct account *account, struct error *error) MUST_CHECK;
 
+/* Uploads that were not found when their answer was lost, were sent again, and
+   came all the same: the second copy is removed, once both were read and found
+   to be equal. Before anything new is downloaded. */
+bool apply_remove_ghosts(
+	struct account *account, struct error *error) MUST_CHECK;
+
 /* ---- For the files of apply ---- */
 
 /* Messages changed by a stage, written down together: first the directories
@@ -46,6 +52,8 @@ struct stage {
 	size_t change_count, change_capacity;
 	uint64_t *intents; /* done with */
 	size_t intent_count, intent_capacity;
+	struct tomb *tombs;
+	size_t tomb_count, tomb_capacity;
 };
 
 void stage_init(struct stage *stage, struct account *account);
@@ -59,6 +67,8 @@ void stage_put(
 void stage_drop(
 	struct stage *stage, const struct pair *pair, const char *outcome);
 void stage_end_intent(struct stage *stage, uint64_t intent_id);
+/* `tomb->reason` is static text. */
+void stage_bury(struct stage *stage, const struct tomb *tomb);
 bool stage_commit(struct stage *stage, struct error *error) MUST_CHECK;
 
 /* Readers of mail act while transfers run: would the operation still be planned

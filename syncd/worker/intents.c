@@ -37,6 +37,28 @@ static bool is_out_of_sight(const struct account *account, uint32_t folder_id)
 	return folder != NULL && (folder->has_failed || folder->is_doubtful);
 }
 
+/* It is sent again now. Should the first one come after all, it is known by its
+   content, and by a UID that is not given out yet. */
+static void remember_upload(struct stage *stage, const struct intent *intent)
+{
+	const struct account_folder *folder =
+		account_folder(stage->account, intent->to_folder_id);
+
+	if (folder == NULL || !intent->content.has_hash)
+		return;
+	stage_bury(stage,
+		&(struct tomb){
+			.mid = intent->mid,
+			.content = intent->content,
+			.folder_id = intent->to_folder_id,
+			.uid = folder->record.uid_next,
+			.time = account_now(),
+			.reason = "uploaded, and not found",
+			.was_uncertain_upload = true,
+			.uid_validity = folder->record.uid_validity,
+		});
+}
+
 /* Observed since, and not bound: it did not happen, or comes too late. */
 static void resolve_upload(struct stage *stage, const struct intent *intent)
 {
@@ -57,6 +79,8 @@ static void resolve_upload(struct stage *stage, const struct intent *intent)
 		account->wants_again = true;
 		return;
 	}
+	if (is_open)
+		remember_upload(stage, intent);
 	stage_end_intent(stage, intent->intent_id);
 }
 

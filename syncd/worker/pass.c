@@ -213,6 +213,7 @@ bool pass_run(struct account *account, struct error *error)
 	find_blind_spots(account);
 	if (!bind_arrivals(account, error) ||
 		!apply_resolve_intents(account, error) ||
+		!apply_remove_ghosts(account, error) ||
 		!end_epochs(account, error))
 		return false;
 	/* What is told of half a view would not be what is done. */

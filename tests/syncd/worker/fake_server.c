@@ -7,8 +7,18 @@
 #include "syncd/worker/remote.h"
 
 #define BATCH_MAX 3
+#define LATE_MAX  64
 
 struct fake_server server;
+
+/* Sent on a connection that is dead now, and not stored yet. */
+static struct late {
+	char *mailbox, *body;
+	struct flags flags;
+	int64_t date;
+	unsigned calls; /* until it is stored */
+} late[LATE_MAX];
+static size_t late_count;
 
 struct remote {
 	const struct remote_options *options;
@@ -37,8 +47,17 @@ static void mailbox_clear(struct fake_mailbox *mailbox)
 	memset(mailbox, 0, sizeof(*mailbox));
 }
 
+static void late_drop(size_t index)
+{
+	free(late[index].mailbox);
+	free(late[index].body);
+	late[index] = late[--late_count];
+}
+
 void fake_server_finish(void)
 {
+	while (late_count > 0)
+		late_drop(0);
 	for (size_t i = 0; i < FAKE_MAILBOX_MAX; i++)
 		mailbox_clear(&server.mailboxes[i]);
 }
@@ -167,6 +186,49 @@ void fake_renumber(struct fake_mailbox *mailbox)
 	}
 }
 
+/* ---- What comes late ---- */
+
+static void late_store(size_t index)
+{
+	struct fake_mailbox *mailbox = fake_mailbox(late[index].mailbox);
+
+	if (mailbox != NULL) {
+		if (getenv("WORLD_LOG") != NULL)
+			printf("LATE %s UID %u\n", mailbox->name,
+				mailbox->uid_next);
+		add(mailbox, late[index].body, &late[index].flags,
+			late[index].date);
+		late[index].body = NULL;
+	}
+	late_drop(index);
+}
+
+void fake_arrive(void)
+{
+	while (late_count > 0)
+		late_store(0);
+}
+
+static void late_tick(void)
+{
+	for (size_t i = late_count; i > 0; i--)
+		if (--late[i - 1].calls == 0)
+			late_store(i - 1);
+}
+
+static void late_add(const struct remote_append *append, const char *body)
+{
+	if (late_count == LATE_MAX)
+		abort();
+	late[late_count++] = (struct late){
+		.mailbox = alloc_text(append->wire_name),
+		.body = alloc_text(body),
+		.flags = append->flags,
+		.date = append->internal_date,
+		.calls = server.late_in,
+	};
+}
+
 /* ---- The connection ---- */
 
 static void trace(const char *what, const char *name, const char *to,
@@ -198,6 +260,7 @@ static bool begin(struct remote *remote, const char *call, struct error *error)
 {
 	server.call_count++;
 	server.call = call;
+	late_tick();
 	if (remote->is_dead)
 		return error_set(error, ERROR_DISCONNECTED, "dead");
 	if (server.interfere != NULL)
@@ -833,6 +896,21 @@ static void batch_store(struct batch *batch)
 	}
 }
 
+/* Cut off when half of it was on its way. */
+static void batch_break(struct batch *batch)
+{
+	size_t count = (batch->count + 1) / 2;
+
+	if (server.late_in == 0 && count == batch->count)
+		return;
+	for (size_t i = 0; i < count; i++)
+		batch->appends[i].outcome = REMOTE_APPEND_UNCERTAIN;
+	if (server.late_in == 0 || !batch_read(batch))
+		return;
+	for (size_t i = 0; i < count; i++)
+		late_add(&batch->appends[i], batch->bodies[i]);
+}
+
 static bool append_batch(
 	struct remote *remote, struct batch *batch, struct error *error)
 {
@@ -865,10 +943,8 @@ bool remote_append(struct remote *remote, struct remote_append *appends,
 
 		if (is_done)
 			is_done = append_batch(remote, &batch, error);
-		else if (batch.count > 1)
-			/* Half of it was on its way. */
-			batch_set(&batch, batch.count / 2,
-				REMOTE_APPEND_UNCERTAIN);
+		else
+			batch_break(&batch);
 		batch_finish(&batch);
 		if (!is_done)
 			return false;

@@ -59,6 +59,9 @@ struct fake_server {
 	/* The connection breaks at this call (1 = the next); 0 = never. */
 	unsigned cut_in;
 	bool cut_after_effect; /* else before */
+	/* What an APPEND cut off before its effect had sent is stored so many
+	   calls later; 0 = never. */
+	unsigned late_in;
 	/* What went over the wire. */
 	unsigned call_count, change_count, body_count, append_count;
 	unsigned batch_count; /* commands with several messages */
@@ -79,6 +82,8 @@ void fake_move(
 	struct fake_mailbox *from, uint32_t uid, struct fake_mailbox *to);
 void fake_rename(const char *from, const char *to);
 void fake_delete(const char *name);
+/* Stores at once what would come late. */
+void fake_arrive(void);
 /* All messages get new UIDs under a new UIDVALIDITY. */
 void fake_renumber(struct fake_mailbox *mailbox);
 

@@ -16,22 +16,26 @@
 /* What a server may be able to do. */
 static const struct rung {
 	const char *name;
-	bool qresync, condstore, uidplus, move, receipts, multiappend;
+	bool qresync, condstore, uidplus, move, receipts, multiappend, late;
 } RUNGS[] = {
-	{ "QRESYNC", true, true, true, true, true, false },
-	{ "CONDSTORE", false, true, true, true, true, false },
-	{ "no MOVE", true, true, true, false, true, false },
-	{ "no receipts", true, true, true, true, false, false },
-	{ "no MOVE, no receipts", true, true, true, false, false, false },
-	{ "UIDPLUS only", false, false, true, false, true, false },
-	{ "MULTIAPPEND", true, true, true, true, true, true },
-	{ "MULTIAPPEND, no receipts", true, true, true, true, false, true },
+	{ "QRESYNC", true, true, true, true, true, false, false },
+	{ "CONDSTORE", false, true, true, true, true, false, false },
+	{ "no MOVE", true, true, true, false, true, false, false },
+	{ "no receipts", true, true, true, true, false, false, false },
+	{ "no MOVE, no receipts", true, true, true, false, false, false,
+		false },
+	{ "UIDPLUS only", false, false, true, false, true, false, false },
+	{ "MULTIAPPEND", true, true, true, true, true, true, false },
+	{ "MULTIAPPEND, no receipts", true, true, true, true, false, true,
+		false },
+	{ "late uploads", true, true, true, true, true, true, true },
 };
 
 #define RUNG_COUNT (sizeof(RUNGS) / sizeof(RUNGS[0]))
 
 static void use_rung(const struct rung *rung)
 {
+	server.late_in = rung->late ? 30 : 0;
 	server.has_qresync = rung->qresync;
 	server.has_condstore = rung->condstore;
 	server.has_uidplus = rung->uidplus;
@@ -574,6 +578,8 @@ static void test_every_cut_converges(void **state)
 			server.cut_in = 0;
 			world_stop(&world);
 			world_converge(&world);
+			fake_arrive();
+			world_converge(&world);
 			world_check_equal(&world, 16);
 			world_check_quiet(&world);
 			world_finish(&world);
@@ -687,6 +693,8 @@ static void run_seed(uint32_t seed)
 		if (world_random(&world, 3) == 0) {
 			server.cut_in = 1 + world_random(&world, 30);
 			server.cut_after_effect = world_random(&world, 2) == 0;
+			if (server.late_in != 0)
+				server.late_in = 1 + world_random(&world, 60);
 		}
 		if (!world_sync(&world) || world_random(&world, 3) == 0) {
 			world_stop(&world);
@@ -696,6 +704,7 @@ static void run_seed(uint32_t seed)
 	server.cut_in = 0;
 	server.interfere = NULL;
 	world_converge(&world);
+	fake_arrive();
 	world_converge(&world);
 	world_check_equal(&world, SIZE_MAX);
 	world_check_quiet(&world);
