@@ -514,11 +514,13 @@ static bool apply_group(struct account *account,
 		account_folder(account, operations[0].folder_id);
 	struct error failure = { 0 };
 
-	if (folder == NULL || folder->has_failed)
+	/* What was never synced is in no folder. */
+	if (operations[0].kind != OPERATION_FORGET &&
+		(folder == NULL || folder->has_failed))
 		return true;
 	if (STAGES[operations[0].kind](account, operations, count, &failure))
 		return true;
-	if (is_fatal(&failure)) {
+	if (folder == NULL || is_fatal(&failure)) {
 		*error = failure;
 		return false;
 	}

@@ -714,6 +714,38 @@ static void replace_file(struct world *world)
 	free(file);
 }
 
+static void cut_append(struct world *world)
+{
+	(void)world;
+	server.cut_in = 1;
+}
+
+static void test_upload_cut_off_is_forgotten_with_its_file(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (int is_stored = 0; is_stored < 2; is_stored++) {
+		world_init(&world, "", 19);
+		populate(&world);
+		deliver_here(&world, "Archive");
+		server.cut_after_effect = is_stored != 0;
+		at_first(&world, "remote_append", cut_append);
+		assert_false(world_sync(&world));
+		assert_deed_is_done();
+		world_stop(&world);
+		local_remove(&world, "Archive", 0);
+		world_converge(&world);
+		world_converge(&world);
+		/* What got there is a message of the server's. */
+		world_check_equal(&world, 11 + (size_t)is_stored);
+		assert_int_equal(
+			state_unsettled_count(world.account->state), 0);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
 static void test_file_replaced_before_it_is_sent_is_not_mixed_up(void **state)
 {
 	struct world world;
@@ -769,6 +801,8 @@ int main(void)
 		cmocka_unit_test(
 			test_mail_unseen_in_a_folder_removed_here_is_kept),
 		cmocka_unit_test(test_mailbox_made_anew_gets_no_old_bindings),
+		cmocka_unit_test(
+			test_upload_cut_off_is_forgotten_with_its_file),
 		cmocka_unit_test(
 			test_file_replaced_before_it_is_sent_is_not_mixed_up),
 	};
