@@ -19,6 +19,12 @@
    account->is_dry_run prints it instead. */
 bool apply_plan(struct account *account, struct error *error) MUST_CHECK;
 
+/* Uploads that were stored without a word about their UID, and are not found by
+   their content: bound to what the server made of them, where there is but one
+   it can be. Before anything new is downloaded. */
+bool apply_bind_rewritten(
+	struct account *account, struct error *error) MUST_CHECK;
+
 /* Intents whose outcome is open, after both sides were observed and what was
    found is bound: dropped when decided, else kept for later. */
 bool apply_resolve_intents(

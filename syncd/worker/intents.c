@@ -59,6 +59,28 @@ static void remember_upload(struct stage *stage, const struct intent *intent)
 		});
 }
 
+/* The server said that it is stored, and it is not found, not even as what the
+   server may have made of it. It may have been removed there, so it is sent
+   once more; but a server that changes what it gets would get it for ever. */
+static bool hold_upload(
+	struct stage *stage, const struct intent *intent, struct pair *pair)
+{
+	if (intent->phase != INTENT_UNBOUND ||
+		pair->local.presence != PRESENCE_PRESENT)
+		return false;
+	if (pair->hold == HOLD_REFUSED)
+		return true;
+	if (pair->attempt_count++ > 0) {
+		pair->hold = HOLD_REFUSED;
+		pair->reason = "stored by the server, and not found there: "
+			       "changed by it";
+		account_log(stage->account, ACCOUNT_LOG_WARNING, "%s: %s",
+			pair->local.name, pair->reason);
+	}
+	stage_put(stage, pair, NULL);
+	return pair->hold == HOLD_REFUSED;
+}
+
 /* Observed since, and not bound: it did not happen, or comes too late. */
 static void resolve_upload(struct stage *stage, const struct intent *intent)
 {
@@ -79,7 +101,9 @@ static void resolve_upload(struct stage *stage, const struct intent *intent)
 		account->wants_again = true;
 		return;
 	}
-	if (is_open)
+	if (is_open && hold_upload(stage, intent, &pair))
+		return;
+	if (is_open && intent->phase != INTENT_UNBOUND)
 		remember_upload(stage, intent);
 	stage_end_intent(stage, intent->intent_id);
 }

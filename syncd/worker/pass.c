@@ -212,6 +212,7 @@ bool pass_run(struct account *account, struct error *error)
 	account->local_is_complete = local_is_complete(account);
 	find_blind_spots(account);
 	if (!bind_arrivals(account, error) ||
+		!apply_bind_rewritten(account, error) ||
 		!apply_resolve_intents(account, error) ||
 		!apply_remove_ghosts(account, error) ||
 		!end_epochs(account, error))

@@ -179,6 +179,8 @@ static bool put_intents(const struct flight *flight, struct error *error)
 
 		if (file->is_skipped)
 			continue;
+		file->pair.hold = HOLD_NONE;
+		file->pair.reason = NULL;
 		file->intent_id = state_intent_put(account->state, &intent);
 		state_pair_put(account->state, &file->pair);
 	}
@@ -273,6 +275,37 @@ static bool send_one_by_one(struct flight *flight,
 	return true;
 }
 
+/* From here on it is certain that they are stored: not found by their content,
+   they were changed. */
+static bool note_stored(struct flight *flight,
+	const struct remote_append *appends, size_t count, struct error *error)
+{
+	struct state *state = flight->account->state;
+	struct intent intent;
+
+	if (!state_begin(state, error))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const struct departing *file = appends[i].data;
+
+		if (appends[i].outcome != REMOTE_APPEND_DONE ||
+			!state_intent_of_mid(state, file->pair.mid, &intent))
+			continue;
+		intent.phase = INTENT_UNBOUND;
+		(void)state_intent_put(state, &intent);
+	}
+	return state_commit(state, error);
+}
+
+static bool has_open_intents(const struct remote_append *appends, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (appends[i].outcome == REMOTE_APPEND_DONE &&
+			appends[i].uid == 0)
+			return true;
+	return false;
+}
+
 static bool take_outcomes(struct flight *flight,
 	const struct remote_append *appends, size_t count, struct error *error)
 {
@@ -307,7 +340,9 @@ static bool send(struct flight *flight, struct error *error)
 		is_sent = remote_append(flight->account->remote, appends, count,
 				  &failure) &&
 			send_one_by_one(flight, appends, count, &failure);
-	is_done = take_outcomes(flight, appends, count, error);
+	is_done = take_outcomes(flight, appends, count, error) &&
+		(!has_open_intents(appends, count) ||
+			note_stored(flight, appends, count, error));
 	free(appends);
 	if (is_done && !is_sent)
 		*error = failure;

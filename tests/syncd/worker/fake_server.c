@@ -874,6 +874,14 @@ static bool batch_is_refused(const struct batch *batch)
 	return false;
 }
 
+static void rewrite(char **body)
+{
+	char *longer = alloc_format("X-Changed: yes\r\n%s", *body);
+
+	free(*body);
+	*body = longer;
+}
+
 static void batch_store(struct batch *batch)
 {
 	struct fake_mailbox *mailbox =
@@ -889,6 +897,8 @@ static void batch_store(struct batch *batch)
 		append->uid = mailbox->uid_next;
 		if (!server.has_uidplus || !server.has_receipts)
 			append->uid = 0;
+		if (server.rewrites)
+			rewrite(&batch->bodies[i]);
 		add(mailbox, batch->bodies[i], &append->flags,
 			append->internal_date);
 		batch->bodies[i] = NULL;

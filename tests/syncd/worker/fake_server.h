@@ -51,7 +51,8 @@ struct fake_server {
 	const char *silent;  /* this mailbox gives no STATUS; or NULL */
 	/* Of this one a listing ends with NO, after its chunks; or NULL. */
 	const char *breaks_off;
-	const char *poison;  /* messages that contain it are refused; or NULL */
+	bool rewrites;      /* what is uploaded gets one header more */
+	const char *poison; /* messages that contain it are refused; or NULL */
 	/* Called in between, as a second client would act. */
 	void (*interfere)(void *data);
 	void *data;

@@ -1,0 +1,226 @@
+/* A server that changes what it is given and tells no UID of it: nothing is
+   sent for ever, and nothing is taken away. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "tests/syncd/worker/world.h"
+
+/* What a server may be able to do. */
+static const struct rung {
+	bool condstore, multiappend;
+} RUNGS[] = { { true, false }, { true, true }, { false, false } };
+
+#define RUNG_COUNT (sizeof(RUNGS) / sizeof(RUNGS[0]))
+
+static void open_rewriting(struct world *world, const struct rung *rung)
+{
+	world_init(world, "", 1);
+	server.has_receipts = false;
+	server.has_condstore = server.has_qresync = rung->condstore;
+	server.has_multiappend = rung->multiappend;
+	server.rewrites = true;
+	world_converge(world);
+}
+
+static void deliver_here(struct world *world, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char *body = world_message(world);
+
+		local_deliver(world, "INBOX", body);
+		free(body);
+	}
+}
+
+/* Files that have what only the server's copies have. */
+static size_t count_changed_files(struct world *world)
+{
+	size_t count = 0;
+	char *file;
+
+	for (size_t i = 0; (file = local_file(world, "INBOX", i)) != NULL;
+		i++) {
+		char *path = alloc_format("%s/INBOX/%s", world->maildir, file);
+		FILE *stream = fopen(path, "r");
+		char line[20] = "";
+
+		assert_non_null(stream);
+		assert_non_null(fgets(line, sizeof(line), stream));
+		(void)fclose(stream);
+		count += strstr(line, "X-Changed") != NULL;
+		free(path);
+		free(file);
+	}
+	return count;
+}
+
+static void test_what_the_server_changed_goes_up_once(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		open_rewriting(&world, &RUNGS[i]);
+		deliver_here(&world, 5);
+		world_converge(&world);
+		world_converge(&world);
+		inbox = fake_mailbox("INBOX");
+		assert_int_equal(server.append_count, 5);
+		assert_int_equal(inbox->count, 5);
+		assert_int_equal(local_count(&world, "INBOX"), 5);
+		assert_int_equal(count_changed_files(&world), 0);
+		assert_int_equal(
+			state_unsettled_count(world.account->state), 0);
+		world_check_quiet(&world);
+		/* They are one message each. */
+		local_set_letters(&world, "INBOX", 0, "F");
+		local_remove(&world, "INBOX", 1);
+		world_converge(&world);
+		assert_int_equal(inbox->count, 4);
+		assert_true(inbox->messages[0].flags.system == FLAG_FLAGGED ||
+			inbox->messages[1].flags.system == FLAG_FLAGGED);
+		world_finish(&world);
+	}
+}
+
+/* Nothing tells what became of it. */
+static void check_sent_twice_at_most(struct world *world, unsigned count)
+{
+	for (int i = 0; i < 3; i++)
+		world_converge(world);
+	world_wait(3 * 24 * 3600);
+	world_converge(world);
+	world_stop(world);
+	world_converge(world);
+	assert_int_equal(server.append_count, 2 * count);
+	assert_int_equal(fake_mailbox("INBOX")->count, 2 * count);
+	assert_int_equal(count_changed_files(world), 2 * count);
+	assert_int_equal(local_count(world, "INBOX"), 3 * count);
+	assert_int_equal(state_unsettled_count(world->account->state), count);
+	world_check_quiet(world);
+}
+
+static void test_what_cannot_be_told_apart_is_not_sent_for_ever(void **state)
+{
+	static const char *const BODIES[] = {
+		"Subject: no Message-ID\r\n\r\nx",
+		"Message-ID: <a@b>\r\nSubject: twin\r\n\r\nx",
+	};
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			open_rewriting(&world, &RUNGS[i]);
+			for (unsigned n = 0; n <= k; n++)
+				local_deliver(&world, "INBOX", BODIES[k]);
+			check_sent_twice_at_most(&world, k + 1);
+			world_finish(&world);
+		}
+	}
+}
+
+static void test_a_held_upload_ends_with_its_file(void **state)
+{
+	struct world world;
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+
+	(void)state;
+	open_rewriting(&world, &RUNGS[0]);
+	local_deliver(&world, "INBOX", "Subject: no Message-ID\r\n\r\nx");
+	check_sent_twice_at_most(&world, 1);
+	while (local_count(&world, "INBOX") > 0)
+		local_remove(&world, "INBOX", 0);
+	world_converge(&world);
+	world_converge(&world);
+	world_check_equal(&world, 0);
+	assert_int_equal(state_unsettled_count(world.account->state), 0);
+	assert_false(state_next_intent(world.account->state, &cursor, &intent));
+	world_finish(&world);
+}
+
+/* A server that changes nothing; somebody was quick. */
+static void expunge_all(void *data)
+{
+	struct fake_mailbox *inbox = fake_mailbox("INBOX");
+
+	(void)data;
+	if (strcmp(server.call, "remote_append") == 0 || inbox->count == 0)
+		return;
+	server.interfere = NULL;
+	fake_expunge(inbox, inbox->messages[0].uid);
+}
+
+static void test_what_was_removed_before_it_was_seen_goes_up_again(void **state)
+{
+	struct world world;
+
+	(void)state;
+	open_rewriting(&world, &RUNGS[0]);
+	server.rewrites = false;
+	deliver_here(&world, 1);
+	server.interfere = expunge_all;
+	world_converge(&world);
+	assert_null(server.interfere);
+	world_check_equal(&world, 1);
+	assert_int_equal(server.append_count, 2);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+static void test_no_cut_takes_anything_away(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		bool is_cut = true;
+
+		for (unsigned cut = 1; is_cut && cut < 80; cut++) {
+			open_rewriting(&world, &RUNGS[i]);
+			deliver_here(&world, 2);
+			server.cut_in = (cut + 1) / 2;
+			server.cut_after_effect = cut % 2 == 1;
+			is_cut = !world_sync(&world);
+			server.cut_in = 0;
+			world_stop(&world);
+			world_converge(&world);
+			world_converge(&world);
+			/* What was cut off may be there twice, as there is no
+			   telling, never more often. */
+			assert_in_range(fake_mailbox("INBOX")->count, 2, 4);
+			assert_int_equal(local_count(&world, "INBOX") -
+					count_changed_files(&world),
+				2);
+			world_check_quiet(&world);
+			world_finish(&world);
+		}
+		assert_false(is_cut);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_the_server_changed_goes_up_once),
+		cmocka_unit_test(
+			test_what_cannot_be_told_apart_is_not_sent_for_ever),
+		cmocka_unit_test(test_a_held_upload_ends_with_its_file),
+		cmocka_unit_test(
+			test_what_was_removed_before_it_was_seen_goes_up_again),
+		cmocka_unit_test(test_no_cut_takes_anything_away),
+	};
+
+	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
