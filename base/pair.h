@@ -49,6 +49,9 @@ struct local_state {
 	uint64_t size; /* bytes on disk */
 	int64_t mtime; /* seconds */
 	uint64_t absent_since;
+	/* ABSENT, and never anybody's file: the UID was copied to where the
+	   file is, and only waits for its removal. */
+	bool is_leftover;
 };
 
 /* What identifies the bytes. Zero = not known yet. */

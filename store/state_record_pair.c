@@ -17,14 +17,14 @@ enum {
 	SAME_LOCAL_FLAGS = 1 << 12,
 	SAME_REMOTE_FOLDER = 1 << 13,
 	SAME_LOCAL_FOLDER = 1 << 14,
-	HAS_TROUBLE = 1 << 15, /* absence, failed attempts */
+	HAS_TROUBLE = 1 << 15, /* absence, failed attempts, a leftover */
 };
 
 static bool has_trouble(const struct pair *pair)
 {
 	return pair->remote.absent_since != 0 ||
 		pair->local.absent_since != 0 || pair->attempt_count != 0 ||
-		pair->retry_at != 0;
+		pair->retry_at != 0 || pair->local.is_leftover;
 }
 
 static unsigned bit(bool is_set, unsigned value)
@@ -84,6 +84,7 @@ static void pack_trouble(struct buf *record, const struct pair *pair)
 	pack_number(record, pair->local.absent_since);
 	pack_number(record, pair->attempt_count);
 	pack_signed(record, pair->retry_at);
+	pack_number(record, pair->local.is_leftover);
 }
 
 bool record_pair_pack(
@@ -154,6 +155,7 @@ static void unpack_trouble(struct unpacker *unpacker, struct pair *pair)
 	pair->local.absent_since = unpack_number(unpacker);
 	pair->attempt_count = unpack_u32(unpacker, UINT32_MAX);
 	pair->retry_at = unpack_signed(unpacker);
+	pair->local.is_leftover = unpack_number(unpacker) != 0;
 }
 
 bool record_pair_unpack(struct record_bytes bytes, uint64_t mid,

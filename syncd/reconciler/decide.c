@@ -207,6 +207,9 @@ static enum existence decide_gone_here(const struct view *view)
 		merge_is_protecting(&synced->flags, &view->remote_flags);
 
 	assert(view->remote_folder != NULL);
+	/* Whatever was done to it, the message itself is elsewhere. */
+	if (view->pair->local.is_leftover)
+		return EXISTENCE_DELETE_REMOTE;
 	if (is_moved && view->remote_folder->is_discard)
 		return EXISTENCE_DOWNLOAD;
 	if (is_protected && !view->policy->deletion_wins)

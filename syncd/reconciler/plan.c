@@ -201,6 +201,21 @@ static void hold_deletion(
 	held->is_remote = operation->kind == OPERATION_DELETE_REMOTE;
 }
 
+/* What was copied is not deleted. */
+static bool is_guarded(const struct operation *operation)
+{
+	return !operation->pair->local.is_leftover;
+}
+
+static size_t guarded_count(const struct operation *operations, size_t count)
+{
+	size_t guarded = 0;
+
+	for (size_t i = 0; i < count; i++)
+		guarded += is_guarded(&operations[i]);
+	return guarded;
+}
+
 static size_t group_size(const struct planner *planner, size_t first)
 {
 	const struct operation *operations = planner->operations;
@@ -224,14 +239,19 @@ static void apply_guard(struct planner *planner)
 
 		count = group_size(planner, i);
 		if (!is_deletion(first->kind) ||
-			group_is_allowed(planner, first, count)) {
+			group_is_allowed(
+				planner, first, guarded_count(first, count))) {
 			memmove(&planner->operations[kept], first,
 				count * sizeof(*first));
 			kept += count;
 			continue;
 		}
-		for (size_t k = 0; k < count; k++)
-			hold_deletion(planner, &first[k]);
+		for (size_t k = 0; k < count; k++) {
+			if (is_guarded(&first[k]))
+				hold_deletion(planner, &first[k]);
+			else
+				planner->operations[kept++] = first[k];
+		}
 	}
 	planner->operation_count = kept;
 }

@@ -7,7 +7,8 @@
 #include "syncd/worker/local.h"
 #include "syncd/worker/remote_content.h"
 
-#define ROUND_COUNT_MAX 8
+#define ROUND_COUNT_MAX  8
+#define UNREAD_COUNT_MAX 2 /* looks for one that cannot be read */
 
 /* ---- Who plays a part ---- */
 
@@ -59,7 +60,8 @@ static bool role_of(const struct account *account, const struct pair *pair,
 	else if (local == PRESENCE_ABSENT && remote == PRESENCE_PRESENT &&
 		!is_waiting(account, pair))
 		*role_out = MATCH_LOCAL_SUSPECT;
-	else if (remote == PRESENCE_ABSENT && local == PRESENCE_PRESENT)
+	else if (remote == PRESENCE_ABSENT &&
+		(local == PRESENCE_PRESENT || pair->local.is_leftover))
 		*role_out = MATCH_REMOTE_SUSPECT;
 	else
 		return false;
@@ -242,8 +244,31 @@ static bool fetch_some(struct account *account, struct cast *cast,
 		take_content, &reading, error);
 }
 
-static void give_up_unanswered(
-	struct cast *cast, const struct match *match, enum match_need_kind kind)
+/* Moved or removed between the look at its mailbox and this: what it is now
+   shows at the next look, and until then no half may be taken for whole. A
+   server that never hands it out is not waited for. */
+static bool look_again(
+	struct account *account, struct match_item *item, struct error *error)
+{
+	struct account_folder *folder =
+		account_folder(account, item->folder_id);
+	struct pair *pair = mutable_pair(item);
+
+	if (folder == NULL || pair->attempt_count >= UNREAD_COUNT_MAX)
+		return true;
+	pair->attempt_count++;
+	folder->needs_observe = true;
+	account->remote_is_complete = false;
+	account->wants_again = true;
+	if (!state_begin(account->state, error))
+		return false;
+	state_pair_put(account->state, pair);
+	return state_commit(account->state, error);
+}
+
+static bool give_up_unanswered(struct account *account, struct cast *cast,
+	const struct match *match, enum match_need_kind kind,
+	struct error *error)
 {
 	for (size_t i = 0; i < match->need_count; i++) {
 		const struct match_need *need = &match->needs[i];
@@ -251,10 +276,14 @@ static void give_up_unanswered(
 
 		if (need->kind != kind)
 			continue;
-		if (kind == MATCH_NEED_REMOTE_HEADER ? content->header_hash == 0
-						     : !content->has_hash)
-			cast_find(cast, need->pair)->is_given_up = true;
+		if (kind == MATCH_NEED_REMOTE_HEADER ? content->header_hash != 0
+						     : content->has_hash)
+			continue;
+		cast_find(cast, need->pair)->is_given_up = true;
+		if (!look_again(account, cast_find(cast, need->pair), error))
+			return false;
 	}
+	return true;
 }
 
 static bool fetch_kind(struct account *account, struct cast *cast,
@@ -282,8 +311,7 @@ static bool fetch_kind(struct account *account, struct cast *cast,
 			return false;
 		}
 	}
-	give_up_unanswered(cast, match, kind);
-	return true;
+	return give_up_unanswered(account, cast, match, kind, error);
 }
 
 static bool answer_needs(struct account *account, struct cast *cast,

@@ -260,6 +260,7 @@ static void put_leftover(struct group *group, const struct pair *moved,
 	leftover.local.presence = PRESENCE_ABSENT;
 	leftover.local.name = NULL;
 	leftover.local.inode = 0;
+	leftover.local.is_leftover = true;
 	leftover.local.folder_id = folder_id;
 	leftover.synced.is_set = true;
 	leftover.synced.folder_id = folder_id;
@@ -379,7 +380,8 @@ static bool drop_removed(struct group *group, struct account_folder *folder,
 
 		if (!uid_set_contains(removed, pair->remote.uid))
 			continue;
-		account_count_deletion(folder, true);
+		if (!pair->local.is_leftover)
+			account_count_deletion(folder, true);
 		stage_drop(&group->stage, pair, "removed on the server");
 		account->counters.deleted_remote++;
 	}

@@ -225,6 +225,7 @@ static void put_leftover(
 	leftover->local.presence = PRESENCE_ABSENT;
 	leftover->local.name = NULL;
 	leftover->local.inode = 0;
+	leftover->local.is_leftover = true;
 	leftover->local.folder_id = folder_id;
 	leftover->synced.is_set = true;
 	leftover->synced.folder_id = folder_id;

@@ -156,6 +156,7 @@ static void place_pair(
 	local->size = sighting->file.size;
 	local->mtime = sighting->file.mtime;
 	local->absent_since = 0;
+	local->is_leftover = false;
 	maildir_name_flags(sighting->name, &sighting->folder->letters, &told);
 	local->flags = merge_masked(&told, &pair->synced.flags, &mask);
 }

@@ -148,6 +148,7 @@ struct pair sample_pair(
 	if (!is_plain) {
 		pair.remote.absent_since = any_u64(random);
 		pair.local.absent_since = any_u64(random);
+		pair.local.is_leftover = any_u64(random) % 2 == 0;
 		pair.attempt_count = any_u32(random);
 		pair.retry_at = any_i64(random);
 	}
@@ -327,7 +328,8 @@ static bool locals_equal(
 		a->is_new == b->is_new && texts_equal(a->name, b->name) &&
 		flags_equal(&a->flags, &b->flags) && a->device == b->device &&
 		a->inode == b->inode && a->size == b->size &&
-		a->mtime == b->mtime && a->absent_since == b->absent_since;
+		a->mtime == b->mtime && a->absent_since == b->absent_since &&
+		a->is_leftover == b->is_leftover;
 }
 
 static bool remotes_equal(

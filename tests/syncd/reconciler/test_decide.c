@@ -205,6 +205,22 @@ static void test_what_is_unknown_waits(void **state)
 	}
 }
 
+static void test_what_is_left_of_a_copy_is_removed_in_any_case(void **state)
+{
+	struct pair pair = pair_make("A-B");
+
+	(void)state;
+	assert_int_equal(decide(&pair, &POLICY).existence, EXISTENCE_DOWNLOAD);
+	pair.local.is_leftover = true;
+	assert_int_equal(
+		decide(&pair, &POLICY).existence, EXISTENCE_DELETE_REMOTE);
+	pair = pair_make("A-A");
+	pair.local.is_leftover = true;
+	pair.remote.flags.system = FLAG_FLAGGED;
+	assert_int_equal(
+		decide(&pair, &POLICY).existence, EXISTENCE_DELETE_REMOTE);
+}
+
 static void test_a_protecting_flag_beats_a_deletion(void **state)
 {
 	static const struct row kept[] = {
@@ -436,6 +452,8 @@ int main(void)
 		cmocka_unit_test(
 			test_a_synced_message_follows_the_side_that_changed),
 		cmocka_unit_test(test_what_is_unknown_waits),
+		cmocka_unit_test(
+			test_what_is_left_of_a_copy_is_removed_in_any_case),
 		cmocka_unit_test(test_a_protecting_flag_beats_a_deletion),
 		cmocka_unit_test(test_a_held_or_unsynced_folder_waits),
 		cmocka_unit_test(test_a_read_only_mailbox_is_only_read),

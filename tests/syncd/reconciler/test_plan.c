@@ -10,8 +10,9 @@
 #include "base/compiler.h"
 #include "syncd/reconciler/plan.h"
 
-#define PAIR_COUNT 100
-#define NOW        1000
+#define PAIR_COUNT    200
+#define MESSAGE_COUNT 100 /* in each folder */
+#define NOW           1000
 
 static const struct flags ALL = {
 	.keywords = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX },
@@ -38,7 +39,7 @@ static int set_up(void **state)
 			.remote_mask = ALL,
 			.local_mask = ALL,
 			.is_remote_writable = true,
-			.pair_count = PAIR_COUNT,
+			.pair_count = MESSAGE_COUNT,
 		};
 	fixture.policy = (struct policy){
 		.folders = fixture.folders,
@@ -212,6 +213,24 @@ static void test_a_mass_deletion_is_held_on_its_side_and_folder(void **state)
 	assert_int_equal(plan.stage_count[OPERATION_DELETE_REMOTE], 61);
 }
 
+/* Without MOVE, moving a whole mailbox ends with removing all that was copied.
+ */
+static void test_what_is_left_of_a_copy_is_not_guarded(void **state)
+{
+	struct fixture *fixture = *state;
+	struct plan plan;
+
+	for (unsigned i = 0; i < 60; i++)
+		add_pair(fixture, 1, 0, 1)->local.is_leftover = true;
+	plan = make(fixture);
+	assert_int_equal(plan.stage_count[OPERATION_DELETE_REMOTE], 60);
+	for (unsigned i = 0; i < 51; i++)
+		add_pair(fixture, 1, 0, 1);
+	plan = make(fixture);
+	assert_int_equal(plan.held_count, 51);
+	assert_int_equal(plan.stage_count[OPERATION_DELETE_REMOTE], 60);
+}
+
 static void test_deletions_of_the_last_hour_count_per_side(void **state)
 {
 	struct fixture *fixture = *state;
@@ -282,6 +301,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_mass_deletion_is_held_on_its_side_and_folder,
 			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_left_of_a_copy_is_not_guarded, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_deletions_of_the_last_hour_count_per_side, set_up,
 			tear_down),
