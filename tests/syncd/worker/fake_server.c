@@ -95,6 +95,18 @@ struct fake_message *fake_find(struct fake_mailbox *mailbox, uint32_t uid)
 	return NULL;
 }
 
+/* WORLD_LOG=1 shows what comes and goes. */
+static void show(const char *what, const struct fake_mailbox *mailbox,
+	uint32_t uid, const char *body)
+{
+	const char *subject = strstr(body, "Subject: ");
+
+	if (getenv("WORLD_LOG") != NULL)
+		printf("(%s %s UID %u %.*s)\n", what, mailbox->name, uid,
+			subject == NULL ? 0 : (int)strcspn(subject, "\r"),
+			subject == NULL ? "" : subject);
+}
+
 static struct fake_message *add(struct fake_mailbox *mailbox, char *body,
 	const struct flags *flags, int64_t date)
 {
@@ -107,6 +119,7 @@ static struct fake_message *add(struct fake_mailbox *mailbox, char *body,
 	message->flags = *flags;
 	message->date = date;
 	message->body = body;
+	show("comes:", mailbox, message->uid, body);
 	return message;
 }
 
@@ -126,13 +139,11 @@ void fake_touch(struct fake_mailbox *mailbox, struct fake_message *message)
 
 static struct fake_message take(struct fake_mailbox *mailbox, uint32_t uid)
 {
-	if (getenv("WORLD_LOG") != NULL)
-		printf("(%s UID %u goes, next %u modseq %u)\n", mailbox->name,
-			uid, mailbox->uid_next, (unsigned)mailbox->modseq);
 	struct fake_message *message = fake_find(mailbox, uid);
 	struct fake_message taken = *message;
 	size_t index = (size_t)(message - mailbox->messages);
 
+	show("goes:", mailbox, uid, taken.body);
 	memmove(message, message + 1,
 		(mailbox->count - index - 1) * sizeof(*message));
 	mailbox->count--;

@@ -9,40 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/number.h"
 #include "syncd/worker/pass.h"
+#include "tests/syncd/worker/rungs.h"
 #include "tests/syncd/worker/world.h"
-
-/* What a server may be able to do. */
-static const struct rung {
-	const char *name;
-	bool qresync, condstore, uidplus, move, receipts, multiappend, late;
-} RUNGS[] = {
-	{ "QRESYNC", true, true, true, true, true, false, false },
-	{ "CONDSTORE", false, true, true, true, true, false, false },
-	{ "no MOVE", true, true, true, false, true, false, false },
-	{ "no receipts", true, true, true, true, false, false, false },
-	{ "no MOVE, no receipts", true, true, true, false, false, false,
-		false },
-	{ "UIDPLUS only", false, false, true, false, true, false, false },
-	{ "MULTIAPPEND", true, true, true, true, true, true, false },
-	{ "MULTIAPPEND, no receipts", true, true, true, true, false, true,
-		false },
-	{ "late uploads", true, true, true, true, true, true, true },
-};
-
-#define RUNG_COUNT (sizeof(RUNGS) / sizeof(RUNGS[0]))
-
-static void use_rung(const struct rung *rung)
-{
-	server.late_in = rung->late ? 30 : 0;
-	server.has_qresync = rung->qresync;
-	server.has_condstore = rung->condstore;
-	server.has_uidplus = rung->uidplus;
-	server.has_move = rung->move;
-	server.has_receipts = rung->receipts;
-	server.has_multiappend = rung->multiappend;
-}
 
 static void deliver_there(struct world *world, const char *mailbox,
 	unsigned count, uint32_t flags)
@@ -589,144 +558,6 @@ static void test_every_cut_converges(void **state)
 	}
 }
 
-/* ---- Anything at all ---- */
-
-static const char *const FOLDERS[] = { "INBOX", "Work", "Archive" };
-
-static const char *any_folder(struct world *world)
-{
-	return FOLDERS[world_random(world, 3)];
-}
-
-static struct fake_message *any_message(
-	struct world *world, struct fake_mailbox *mailbox)
-{
-	if (mailbox->count == 0)
-		return NULL;
-	return &mailbox->messages[world_random(
-		world, (unsigned)mailbox->count)];
-}
-
-static void act_there(struct world *world)
-{
-	struct fake_mailbox *mailbox = fake_mailbox(any_folder(world));
-	struct fake_message *message = any_message(world, mailbox);
-	uint32_t flag = 1u << world_random(world, 5);
-
-	switch (world_random(world, 5)) {
-	case 0:
-		deliver_there(world, mailbox->name, 1, 0);
-		break;
-	case 1:
-	case 2:
-		if (message == NULL || flag == FLAG_DELETED)
-			break;
-		message->flags.system ^= flag;
-		fake_touch(mailbox, message);
-		break;
-	case 3:
-		if (message != NULL)
-			fake_move(mailbox, message->uid,
-				fake_mailbox(any_folder(world)));
-		break;
-	default:
-		if (message != NULL)
-			fake_expunge(mailbox, message->uid);
-		break;
-	}
-}
-
-static void act_here(struct world *world)
-{
-	static const char *const letters[] = { "", "S", "F", "RS", "DF" };
-	const char *folder = any_folder(world);
-	size_t count = local_count(world, folder);
-	size_t index = count == 0 ? 0 : world_random(world, (unsigned)count);
-
-	switch (world_random(world, 5)) {
-	case 0:
-		/* Several, so that they can go up together. */
-		deliver_here(world, folder,
-			server.has_multiappend ? 1 + world_random(world, 4)
-					       : 1);
-		break;
-	case 1:
-	case 2:
-		local_set_letters(
-			world, folder, index, letters[world_random(world, 5)]);
-		break;
-	case 3:
-		local_move(world, folder, index, any_folder(world),
-			world_random(world, 2) == 0);
-		break;
-	default:
-		local_remove(world, folder, index);
-		break;
-	}
-}
-
-static void interfere(void *data)
-{
-	struct world *world = data;
-
-	if (world_random(world, 8) == 0)
-		act_there(world);
-	if (world_random(world, 8) == 0)
-		act_here(world);
-}
-
-static void run_seed(uint32_t seed)
-{
-	struct world world;
-
-	print_message("seed %u\n", seed);
-	world_init(&world, "    delete_limit: off\n", seed);
-	use_rung(&RUNGS[seed % RUNG_COUNT]);
-	populate(&world);
-	server.interfere = interfere;
-	server.data = &world;
-	for (int i = 0; i < 12; i++) {
-		for (unsigned k = world_random(&world, 4); k > 0; k--)
-			act_there(&world);
-		for (unsigned k = world_random(&world, 4); k > 0; k--)
-			act_here(&world);
-		if (world_random(&world, 3) == 0) {
-			server.cut_in = 1 + world_random(&world, 30);
-			server.cut_after_effect = world_random(&world, 2) == 0;
-			if (server.late_in != 0)
-				server.late_in = 1 + world_random(&world, 60);
-		}
-		if (!world_sync(&world) || world_random(&world, 3) == 0) {
-			world_stop(&world);
-			world_start(&world);
-		}
-	}
-	server.cut_in = 0;
-	server.interfere = NULL;
-	world_converge(&world);
-	fake_arrive();
-	world_converge(&world);
-	world_check_equal(&world, SIZE_MAX);
-	world_check_quiet(&world);
-	world_finish(&world);
-}
-
-/* Random changes on both sides, also in the middle of passes, and cuts. */
-static void test_random_changes_converge(void **state)
-{
-	const char *text = getenv("MAILTWIN_SEEDS");
-	const char *first = getenv("MAILTWIN_SEED");
-	uint32_t count = 60, seed = 1;
-
-	(void)state;
-	if (text != NULL)
-		assert_true(number_parse_u32(text, strlen(text), &count));
-	if (first != NULL)
-		assert_true(number_parse_u32(first, strlen(first), &seed));
-	for (uint32_t i = 0; i < count; i++)
-		run_seed(seed + i);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -755,7 +586,6 @@ int main(void)
 		cmocka_unit_test(test_unmounted_maildir_stops_everything),
 		cmocka_unit_test(test_lost_state_pairs_again_without_transfer),
 		cmocka_unit_test(test_every_cut_converges),
-		cmocka_unit_test(test_random_changes_converge),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));

@@ -130,12 +130,15 @@ void world_finish(struct world *world)
 }
 
 /* Every change of the state, for the seed that failed. */
-static void print_journal(struct world *world)
+void world_show_journal(struct world *world)
 {
 	struct state_cursor cursor = { 0 };
 	struct journal_entry entry;
 	struct arena arena;
 
+	if (getenv("WORLD_LOG") == NULL)
+		return;
+	print_message("Maildir: %s\n", world->maildir);
 	arena_init(&arena);
 	while (state_next_journal(
 		world->account->state, &cursor, &arena, &entry))
@@ -346,10 +349,8 @@ void world_check_equal(struct world *world, size_t count)
 	}
 	items_free(&here);
 	items_free(&there);
-	if (!is_equal && getenv("WORLD_LOG") != NULL) {
-		print_journal(world);
-		print_message("Maildir: %s\n", world->maildir);
-	}
+	if (!is_equal)
+		world_show_journal(world);
 	assert_true(is_equal);
 }
 
@@ -437,6 +438,20 @@ char *local_file(struct world *world, const char *folder, size_t index)
 			free(names[i]);
 	}
 	return found;
+}
+
+char *local_body(struct world *world, const char *folder, size_t index)
+{
+	char *file = local_file(world, folder, index);
+	char *path, *body;
+
+	if (file == NULL)
+		return NULL;
+	path = alloc_format("%s/%s/%s", world->maildir, folder, file);
+	body = read_crlf(path);
+	free(path);
+	free(file);
+	return body;
 }
 
 static void rename_in(struct world *world, const char *from, const char *to)

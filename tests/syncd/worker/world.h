@@ -37,6 +37,9 @@ void world_converge(struct world *world);
 /* Lets so much time pass. */
 void world_wait(unsigned seconds);
 
+/* With WORLD_LOG=1: what was seen and what came of it. */
+void world_show_journal(struct world *world);
+
 /* A number below `limit`, from the seed. */
 unsigned world_random(struct world *world, unsigned limit);
 
@@ -51,6 +54,8 @@ void local_deliver(struct world *world, const char *folder, const char *body);
 size_t local_count(struct world *world, const char *folder);
 /* The n-th file of the folder, as "cur/NAME"; caller frees. NULL = none. */
 char *local_file(struct world *world, const char *folder, size_t index);
+/* Its message with CRLF line ends; caller frees. NULL = none. */
+char *local_body(struct world *world, const char *folder, size_t index);
 void local_set_letters(struct world *world, const char *folder, size_t index,
 	const char *letters);
 void local_move(struct world *world, const char *from, size_t index,
