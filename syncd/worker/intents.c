@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "syncd/worker/apply.h"
-#include "syncd/worker/digest.h"
+#include "syncd/worker/remote_content.h"
 
 /* A server may still be storing what a dead connection sent. */
 #define LATE_COMMIT_S 3
@@ -123,43 +123,16 @@ static void resolve_move(struct stage *stage, const struct intent *intent)
 /* ---- COPY: the copy, if there is one, must be found before anything ---- */
 
 struct header_reading {
-	struct canonical_digest *digest;
 	uint64_t wanted;
 	uint32_t found_uid;
 };
 
-static bool reading_begin(void *data, uint32_t uid, uint64_t size)
+static void take_header(void *data, uint32_t uid, const struct content *content)
 {
 	struct header_reading *reading = data;
 
-	(void)uid;
-	(void)size;
-	canonical_digest_reset(reading->digest);
-	return reading->found_uid == 0;
-}
-
-static bool reading_data(
-	void *data, const uint8_t *bytes, size_t size, struct error *error)
-{
-	struct header_reading *reading = data;
-
-	(void)error;
-	canonical_digest_feed(reading->digest, bytes, size);
-	return true;
-}
-
-static bool reading_end(
-	void *data, uint32_t uid, bool is_complete, struct error *error)
-{
-	struct header_reading *reading = data;
-	struct content content = { 0 };
-
-	(void)error;
-	canonical_digest_finish(reading->digest, &content);
-	if (is_complete && reading->found_uid == 0 &&
-		content.header_hash == reading->wanted)
+	if (reading->found_uid == 0 && content->header_hash == reading->wanted)
 		reading->found_uid = uid;
-	return true;
 }
 
 /* UIDs of the destination from the intent's frontier on that belong to no
@@ -195,23 +168,15 @@ static bool find_copy(struct account *account, const struct intent *intent,
 	struct header_reading reading = {
 		.wanted = intent->content.header_hash,
 	};
-	struct remote_sink sink = { reading_begin, reading_data, reading_end,
-		&reading };
 	struct uid_set uids = { 0 };
 	bool is_done = true;
 
 	if (folder == NULL)
 		return true;
 	find_candidates(account, intent, &uids, &reading.found_uid);
-	if (reading.found_uid == 0 && !uid_set_is_empty(&uids)) {
-		reading.digest =
-			canonical_digest_new(state_secret(account->state));
-		is_done = remote_select(account->remote, folder->record.mailbox,
-				  folder->record.uid_validity, error) &&
-			remote_fetch_headers(
-				account->remote, &uids, &sink, NULL, error);
-		canonical_digest_free(reading.digest);
-	}
+	if (reading.found_uid == 0 && !uid_set_is_empty(&uids))
+		is_done = remote_content_read(account, folder, &uids,
+			REMOTE_CONTENT_HEADER, take_header, &reading, error);
 	uid_set_finish(&uids);
 	if (is_done)
 		*uid_out = reading.found_uid;
