@@ -41,12 +41,11 @@ out:
 static bool is_empty_directory(int fd)
 {
 	DIR *stream = directory_stream(fd);
-	const struct dirent *entry;
 	size_t count = 0;
 
 	if (stream == NULL)
 		return false;
-	while (count <= 2 && (entry = readdir(stream)) != NULL)
+	while (count <= 2 && readdir(stream) != NULL)
 		count++;
 	(void)closedir(stream);
 	return count <= 2; /* "." and ".." */

@@ -241,7 +241,8 @@ static bool fetch_some(struct account *account, struct cast *cast,
 	return remote_content_read(account, folder, uids,
 		kind == MATCH_NEED_REMOTE_HEADER ? REMOTE_CONTENT_HEADER
 						 : REMOTE_CONTENT_WHOLE,
-		take_content, &reading, error);
+		&(struct remote_content_taker){ take_content, &reading },
+		error);
 }
 
 /* Moved or removed between the look at its mailbox and this: what it is now

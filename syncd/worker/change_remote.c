@@ -404,7 +404,7 @@ static struct account_folder *trash(const struct account *account)
 /* Gmail keeps what is expunged in All Mail; what its users call deleting is
    the move to the bin. */
 static bool remove_verified(struct group *group, struct account_folder *folder,
-	struct uid_set *verified, uint64_t modseq, struct error *error)
+	struct verified *verified, struct error *error)
 {
 	struct account *account = group->account;
 	const struct remote_abilities *abilities =
@@ -412,29 +412,29 @@ static bool remove_verified(struct group *group, struct account_folder *folder,
 	struct account_folder *bin =
 		abilities->is_gmail ? trash(account) : NULL;
 	struct flags deleted = { .system = FLAG_DELETED };
-	struct remote_store store = { verified, &deleted, NULL, modseq };
+	struct uid_set *uids = &verified->uids;
+	struct remote_store store = { uids, &deleted, NULL, verified->modseq };
 	struct uid_set modified = { 0 };
 	struct remote_receipt receipt;
 	bool is_done;
 
 	if (bin != NULL && bin != folder && bin->record.mailbox != NULL)
-		return remote_move(account->remote, verified,
-			       bin->record.mailbox, &group->stage.arena,
-			       &receipt, error) &&
-			drop_removed(group, folder, verified, error);
+		return remote_move(account->remote, uids, bin->record.mailbox,
+			       &group->stage.arena, &receipt, error) &&
+			drop_removed(group, folder, uids, error);
 	is_done = remote_store(account->remote, &store, &modified, error);
 	if (is_done && !uid_set_is_empty(&modified)) {
-		uid_set_remove_set(verified, &modified);
+		uid_set_remove_set(uids, &modified);
 		look_again(account, folder);
 	}
 	uid_set_finish(&modified);
-	if (!is_done || uid_set_is_empty(verified))
+	if (!is_done || uid_set_is_empty(uids))
 		return is_done;
 	if (!abilities->has_uidplus)
-		return mark_only(group, verified, error);
-	return note_stored(group, verified, error) &&
-		remote_expunge(account->remote, verified, error) &&
-		drop_removed(group, folder, verified, error);
+		return mark_only(group, uids, error);
+	return note_stored(group, uids, error) &&
+		remote_expunge(account->remote, uids, error) &&
+		drop_removed(group, folder, uids, error);
 }
 
 /* Those that wait for somebody else's EXPUNGE need nothing from us. */
@@ -457,24 +457,22 @@ static bool delete_wanted(struct account *account,
 	struct account_folder *folder, const struct operation *operations,
 	size_t count, struct error *error)
 {
-	struct uid_set verified = { 0 };
+	struct verified verified = { .modseq = 0 };
 	struct group group;
-	uint64_t modseq = 0;
 	bool is_done;
 
 	group_init(&group, account, operations, count);
 	is_done = remote_select(account->remote, folder->record.mailbox,
 			  folder->record.uid_validity, error) &&
 		verify_before_delete(account, folder, group.pairs, group.count,
-			&verified, &modseq, error);
-	if (is_done && !uid_set_is_empty(&verified))
+			&verified, error);
+	if (is_done && !uid_set_is_empty(&verified.uids))
 		is_done = put_intents(&group, INTENT_DELETE_REMOTE, folder,
 				  NULL, error) &&
-			remove_verified(
-				&group, folder, &verified, modseq, error);
+			remove_verified(&group, folder, &verified, error);
 	if (!is_done && error->code == ERROR_REFUSED)
 		end_refused(&group);
-	uid_set_finish(&verified);
+	uid_set_finish(&verified.uids);
 	group_finish(&group);
 	return is_done;
 }

@@ -114,7 +114,9 @@ static bool read_message(struct account *account,
 	*content_out = (struct content){ 0 };
 	uid_set_add(&uids, uid);
 	is_done = remote_content_read(account, folder, &uids,
-		REMOTE_CONTENT_WHOLE, take_content, content_out, error);
+		REMOTE_CONTENT_WHOLE,
+		&(struct remote_content_taker){ take_content, content_out },
+		error);
 	uid_set_finish(&uids);
 	return is_done;
 }

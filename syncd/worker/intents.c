@@ -176,7 +176,9 @@ static bool find_copy(struct account *account, const struct intent *intent,
 	find_candidates(account, intent, &uids, &reading.found_uid);
 	if (reading.found_uid == 0 && !uid_set_is_empty(&uids))
 		is_done = remote_content_read(account, folder, &uids,
-			REMOTE_CONTENT_HEADER, take_header, &reading, error);
+			REMOTE_CONTENT_HEADER,
+			&(struct remote_content_taker){ take_header, &reading },
+			error);
 	uid_set_finish(&uids);
 	if (is_done)
 		*uid_out = reading.found_uid;

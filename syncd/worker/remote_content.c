@@ -7,8 +7,7 @@ struct reading {
 	const struct uid_set *uids;
 	struct canonical_digest *digest;
 	enum remote_content_part part;
-	remote_content_fn *take;
-	void *data;
+	const struct remote_content_taker *taker;
 };
 
 /* Servers also tell of what they were not asked for. */
@@ -44,21 +43,20 @@ static bool end(void *data, uint32_t uid, bool is_complete, struct error *error)
 		content.has_hash = false;
 		content.size = 0;
 	}
-	reading->take(reading->data, uid, &content);
+	reading->taker->take(reading->taker->data, uid, &content);
 	return true;
 }
 
 bool remote_content_read(struct account *account,
 	const struct account_folder *folder, const struct uid_set *uids,
-	enum remote_content_part part, remote_content_fn *take, void *data,
+	enum remote_content_part part, const struct remote_content_taker *taker,
 	struct error *error)
 {
 	struct reading reading = {
 		.uids = uids,
 		.digest = canonical_digest_new(state_secret(account->state)),
 		.part = part,
-		.take = take,
-		.data = data,
+		.taker = taker,
 	};
 	const struct remote_sink sink = { begin, feed, end, &reading };
 	bool is_done = remote_select(account->remote, folder->record.mailbox,

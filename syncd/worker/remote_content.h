@@ -17,14 +17,16 @@ enum remote_content_part {
 };
 
 /* `content` is borrowed during the call. */
-typedef void remote_content_fn(
-	void *data, uint32_t uid, const struct content *content);
+struct remote_content_taker {
+	void (*take)(void *data, uint32_t uid, const struct content *content);
+	void *data;
+};
 
-/* Selects the folder's mailbox and calls `take` once for each of these UIDs
+/* Selects the folder's mailbox and calls the taker once for each of these UIDs
    whose part came complete. One that is not told proves nothing. */
 bool remote_content_read(struct account *account,
 	const struct account_folder *folder, const struct uid_set *uids,
-	enum remote_content_part part, remote_content_fn *take, void *data,
+	enum remote_content_part part, const struct remote_content_taker *taker,
 	struct error *error) MUST_CHECK;
 
 #endif

@@ -147,7 +147,9 @@ static bool learn_message_ids(struct halves *halves, struct error *error)
 				uid_set_add(&uids, halves->items[k].uid);
 		if (!uid_set_is_empty(&uids) && !folder->has_failed)
 			is_done = remote_content_read(account, folder, &uids,
-				REMOTE_CONTENT_HEADER, take_header, &reading,
+				REMOTE_CONTENT_HEADER,
+				&(struct remote_content_taker){
+					take_header, &reading },
 				&failure);
 		uid_set_finish(&uids);
 		if (!is_done)

@@ -39,10 +39,9 @@ struct verification {
 	struct account_folder *folder;
 	const struct pair *pairs;
 	size_t count;
-	struct uid_set *verified;
+	struct verified *verified;
 	struct uid_set doubtful;
-	bool has_other;  /* nothing here is what it was taken for */
-	uint64_t modseq; /* no later change is known of any of them */
+	bool has_other; /* nothing here is what it was taken for */
 };
 
 static void look_again(const struct verification *verification)
@@ -88,9 +87,9 @@ static void verify_one(struct verification *verification,
 		look_again(verification);
 		return;
 	}
-	uid_set_add(verification->verified, pair->remote.uid);
-	if (message->modseq > verification->modseq)
-		verification->modseq = message->modseq;
+	uid_set_add(&verification->verified->uids, pair->remote.uid);
+	if (message->modseq > verification->verified->modseq)
+		verification->verified->modseq = message->modseq;
 }
 
 static void compare_header(
@@ -120,11 +119,13 @@ static bool settle_doubts(
 	if (!uid_set_is_empty(&asked))
 		is_done = remote_content_read(verification->account,
 			verification->folder, &asked, REMOTE_CONTENT_HEADER,
-			compare_header, verification, error);
+			&(struct remote_content_taker){
+				compare_header, verification },
+			error);
 	uid_set_finish(&asked);
 	if (is_done && !uid_set_is_empty(&verification->doubtful)) {
 		uid_set_remove_set(
-			verification->verified, &verification->doubtful);
+			&verification->verified->uids, &verification->doubtful);
 		look_again(verification);
 	}
 	return is_done;
@@ -152,7 +153,7 @@ static bool verify_all(struct verification *verification, struct arena *arena,
 
 bool verify_before_delete(struct account *account,
 	struct account_folder *folder, const struct pair *pairs, size_t count,
-	struct uid_set *verified, uint64_t *modseq_out, struct error *error)
+	struct verified *verified, struct error *error)
 {
 	struct verification verification = {
 		.account = account,
@@ -169,9 +170,8 @@ bool verify_before_delete(struct account *account,
 	if (verification.has_other) {
 		folder->record.uid_validity = 0;
 		look_again(&verification);
-		uid_set_clear(verified);
+		uid_set_clear(&verified->uids);
 	}
-	*modseq_out = verification.modseq;
 	uid_set_finish(&verification.doubtful);
 	arena_finish(&arena);
 	return is_done;

@@ -12,15 +12,18 @@
 #include "base/uid_set.h"
 #include "syncd/worker/account.h"
 
-/* Adds to `verified` the UIDs that may go from the folder, whose mailbox is
-   selected: there, the message the pair stands for (by EMAILID, or size and
-   date, or else its header), and with the flags it was last seen with but for
-   \Deleted. `modseq_out`: no later change of any of them is known; 0 without
-   CONDSTORE. When one is another message, none may go: the mailbox was
-   renumbered under its UIDVALIDITY, and is observed anew. */
+struct verified {
+	struct uid_set uids; /* those that may go */
+	uint64_t modseq; /* no later change of any is known; 0 = no CONDSTORE */
+};
+
+/* Finds the UIDs that may go from the folder, whose mailbox is selected: there,
+   the message the pair stands for (by EMAILID, or size and date, or else its
+   header), and with the flags it was last seen with but for \Deleted. When one
+   is another message, none may go: the mailbox was renumbered under its
+   UIDVALIDITY, and is observed anew. */
 bool verify_before_delete(struct account *account,
 	struct account_folder *folder, const struct pair *pairs, size_t count,
-	struct uid_set *verified, uint64_t *modseq_out,
-	struct error *error) MUST_CHECK;
+	struct verified *verified, struct error *error) MUST_CHECK;
 
 #endif
