@@ -35,16 +35,6 @@ static void use_rung(const struct rung *rung)
 	server.has_uidplus = rung->uidplus;
 }
 
-static void deliver_here(struct world *world, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		char *body = world_message(world);
-
-		local_deliver(world, "INBOX", body);
-		free(body);
-	}
-}
-
 static void cut_append(void *data)
 {
 	(void)data;
@@ -75,7 +65,7 @@ static void open_haunted(
 	world_init(world, "", 1);
 	use_rung(rung);
 	world_converge(world);
-	deliver_here(world, count);
+	world_deliver_here(world, "INBOX", count);
 	lose_upload(world, UINT32_MAX);
 	world_converge(world);
 	world_check_equal(world, count);
@@ -109,7 +99,7 @@ static void test_whenever_it_comes_there_is_one_of_each(void **state)
 			world_init(&world, "", late_in);
 			use_rung(&RUNGS[i]);
 			world_converge(&world);
-			deliver_here(&world, 3);
+			world_deliver_here(&world, "INBOX", 3);
 			/* No Message-ID: told apart by nothing but bytes. */
 			local_deliver(&world, "INBOX", "Subject: a\r\n\r\nx");
 			local_deliver(&world, "INBOX", "Subject: a\r\n\r\nx");

@@ -13,35 +13,13 @@
 #include "tests/syncd/worker/rungs.h"
 #include "tests/syncd/worker/world.h"
 
-static void deliver_there(struct world *world, const char *mailbox,
-	unsigned count, uint32_t flags)
-{
-	for (unsigned i = 0; i < count; i++) {
-		char *body = world_message(world);
-
-		fake_deliver(fake_mailbox(mailbox), body, flags);
-		free(body);
-	}
-}
-
-static void deliver_here(
-	struct world *world, const char *folder, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		char *body = world_message(world);
-
-		local_deliver(world, folder, body);
-		free(body);
-	}
-}
-
 /* An account with three folders and some mail, in sync. */
 static void populate(struct world *world)
 {
 	fake_create("Work");
 	fake_create("Archive");
-	deliver_there(world, "INBOX", 6, 0);
-	deliver_there(world, "Work", 5, FLAG_SEEN);
+	world_deliver_there(world, "INBOX", 6, 0);
+	world_deliver_there(world, "Work", 5, FLAG_SEEN);
 	world_converge(world);
 	world_check_equal(world, 11);
 }
@@ -73,8 +51,8 @@ static void test_local_mail_goes_up(void **state)
 		use_rung(&RUNGS[i]);
 		world_converge(&world);
 		local_make_folder(&world, "Drafts");
-		deliver_here(&world, "INBOX", 4);
-		deliver_here(&world, "Drafts", 3);
+		world_deliver_here(&world, "INBOX", 4);
+		world_deliver_here(&world, "Drafts", 3);
 		world_converge(&world);
 		world_check_equal(&world, 7);
 		assert_int_equal(server.append_count, 7);
@@ -107,10 +85,10 @@ static void test_a_refused_message_holds_back_no_other(void **state)
 		use_rung(&RUNGS[i]);
 		world_converge(&world);
 		server.poison = "arsenic";
-		deliver_here(&world, "INBOX", 1);
+		world_deliver_here(&world, "INBOX", 1);
 		local_deliver(&world, "INBOX",
 			"Subject: arsenic\r\n\r\nand lace\r\n");
-		deliver_here(&world, "INBOX", 5);
+		world_deliver_here(&world, "INBOX", 5);
 		assert_true(world_sync(&world));
 		assert_int_equal(fake_mailbox("INBOX")->count, 6);
 		assert_int_equal(find_body("INBOX", "Message-ID"), 6);
@@ -268,7 +246,7 @@ static void test_folders_changed_while_nobody_looked_follow(void **state)
 		use_rung(&RUNGS[i]);
 		populate(&world);
 		fake_create("Fresh");
-		deliver_there(&world, "Fresh", 2, FLAG_SEEN);
+		world_deliver_there(&world, "Fresh", 2, FLAG_SEEN);
 		world_converge(&world);
 		world_stop(&world);
 		local_remove_folder(&world, "Work");
@@ -333,9 +311,9 @@ static void test_a_mailbox_without_status_holds_up_nothing(void **state)
 	world_init(&world, "", 16);
 	populate(&world);
 	server.silent = "Work";
-	deliver_there(&world, "INBOX", 2, 0);
-	deliver_there(&world, "Work", 3, 0);
-	deliver_here(&world, "Archive", 1);
+	world_deliver_there(&world, "INBOX", 2, 0);
+	world_deliver_there(&world, "Work", 3, 0);
+	world_deliver_here(&world, "Archive", 1);
 	assert_true(world_sync(&world));
 	assert_true(world.account->remote_is_complete);
 	world_check_equal(&world, 17);
@@ -385,7 +363,7 @@ static void test_lost_keyword_letters_take_no_keyword_away(void **state)
 	world_start(&world);
 	keyword = keyword_table_intern(&world.account->keywords, "work");
 	assert_true(keyword >= 0);
-	deliver_there(&world, "INBOX", 1, FLAG_SEEN);
+	world_deliver_there(&world, "INBOX", 1, FLAG_SEEN);
 	message = &fake_mailbox("INBOX")->messages[0];
 	flags_set_keyword(&message->flags, (unsigned)keyword);
 	world_converge(&world);
@@ -421,7 +399,7 @@ static void test_mass_deletion_is_held_until_approved(void **state)
 
 	(void)state;
 	world_init(&world, "", 10);
-	deliver_there(&world, "INBOX", 40, 0);
+	world_deliver_there(&world, "INBOX", 40, 0);
 	world_converge(&world);
 	for (int i = 0; i < 40; i++)
 		local_remove(&world, "INBOX", 0);
@@ -429,7 +407,7 @@ static void test_mass_deletion_is_held_until_approved(void **state)
 	assert_int_equal(fake_mailbox("INBOX")->count, 40);
 	assert_int_equal(world.account->held_count, 40);
 	/* New mail still comes. */
-	deliver_there(&world, "INBOX", 1, 0);
+	world_deliver_there(&world, "INBOX", 1, 0);
 	world_converge(&world);
 	assert_int_equal(local_count(&world, "INBOX"), 1);
 
@@ -447,7 +425,7 @@ static void test_emptied_mailbox_is_held(void **state)
 
 	(void)state;
 	world_init(&world, "", 13);
-	deliver_there(&world, "INBOX", 30, 0);
+	world_deliver_there(&world, "INBOX", 30, 0);
 	world_converge(&world);
 	while (fake_mailbox("INBOX")->count > 0)
 		fake_expunge(fake_mailbox("INBOX"),
@@ -514,14 +492,14 @@ static void test_lost_state_pairs_again_without_transfer(void **state)
 
 static void change_everything(struct world *world)
 {
-	deliver_there(world, "INBOX", 2, 0);
-	deliver_here(world, "Work", 4);
+	world_deliver_there(world, "INBOX", 2, 0);
+	world_deliver_here(world, "Work", 4);
 	local_set_letters(world, "INBOX", 1, "SF");
 	local_move(world, "INBOX", 2, "Archive", false);
 	local_move(world, "Work", 3, "Archive", true);
 	local_remove(world, "INBOX", 0);
 	local_make_folder(world, "Made");
-	deliver_here(world, "Made", 1);
+	world_deliver_here(world, "Made", 1);
 	fake_expunge(fake_mailbox("Work"), 1);
 	fake_move(fake_mailbox("INBOX"), 6, fake_mailbox("Archive"));
 }

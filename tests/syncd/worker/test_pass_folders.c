@@ -10,21 +10,11 @@
 #include "base/alloc.h"
 #include "tests/syncd/worker/world.h"
 
-static void deliver(struct world *world, const char *mailbox, int count)
-{
-	for (int i = 0; i < count; i++) {
-		char *body = world_message(world);
-
-		fake_deliver(fake_mailbox(mailbox), body, FLAG_SEEN);
-		free(body);
-	}
-}
-
 static void populate(struct world *world)
 {
 	fake_create("Work");
-	deliver(world, "INBOX", 3);
-	deliver(world, "Work", 4);
+	world_deliver_there(world, "INBOX", 3, FLAG_SEEN);
+	world_deliver_there(world, "Work", 4, FLAG_SEEN);
 	world_converge(world);
 	world_check_equal(world, 7);
 }
@@ -54,7 +44,7 @@ static void check_removed_and_renamed(bool is_known_before)
 		server.refuses = NULL;
 	}
 	fake_rename("Work", "Play");
-	deliver(&world, "Play", 2);
+	world_deliver_there(&world, "Play", 2, FLAG_SEEN);
 	check_end(&world, 5);
 	assert_int_equal(local_count(&world, "Play"), 2);
 	world_finish(&world);
@@ -90,7 +80,7 @@ static void populate_many(struct world *world)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(MANY); i++) {
 		fake_create(MANY[i]);
-		deliver(world, MANY[i], 2);
+		world_deliver_there(world, MANY[i], 2, FLAG_SEEN);
 	}
 	world_converge(world);
 	world_check_equal(world, 8);
@@ -117,8 +107,8 @@ static void test_when_most_mailboxes_are_gone_a_person_is_asked(void **state)
 	for (size_t i = 0; i < 3; i++)
 		fake_delete(MANY[i]);
 	for (int i = 0; i < 3; i++) {
-		deliver(&world, "INBOX", 1);
-		deliver(&world, "D", 1);
+		world_deliver_there(&world, "INBOX", 1, FLAG_SEEN);
+		world_deliver_there(&world, "D", 1, FLAG_SEEN);
 		assert_true(world_sync(&world));
 	}
 	/* New mail comes all the same. */

@@ -12,19 +12,9 @@
 #include "base/number.h"
 #include "tests/syncd/worker/world.h"
 
-static void deliver(struct world *world, int count)
-{
-	for (int i = 0; i < count; i++) {
-		char *body = world_message(world);
-
-		fake_deliver(fake_mailbox("INBOX"), body, FLAG_SEEN);
-		free(body);
-	}
-}
-
 static void populate(struct world *world)
 {
-	deliver(world, 5);
+	world_deliver_there(world, "INBOX", 5, FLAG_SEEN);
 	world_converge(world);
 	world_check_equal(world, 5);
 }
@@ -54,7 +44,7 @@ static void test_what_an_older_snapshot_lacks_comes_back(void **state)
 		world_finish(&world);
 		skip();
 	}
-	deliver(&world, 2);
+	world_deliver_there(&world, "INBOX", 2, FLAG_SEEN);
 	world_converge(&world);
 	new = identity(&world);
 	assert_true(new.generation > old.generation);

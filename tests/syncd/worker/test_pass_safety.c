@@ -18,32 +18,15 @@
 #include "syncd/worker/pass.h"
 #include "tests/syncd/worker/world.h"
 
-static void deliver_there(
-	struct world *world, const char *mailbox, uint32_t flags)
-{
-	char *body = world_message(world);
-
-	fake_deliver(fake_mailbox(mailbox), body, flags);
-	free(body);
-}
-
-static void deliver_here(struct world *world, const char *folder)
-{
-	char *body = world_message(world);
-
-	local_deliver(world, folder, body);
-	free(body);
-}
-
 /* An account with three folders and eleven messages, in sync. */
 static void populate(struct world *world)
 {
 	fake_create("Work");
 	fake_create("Archive");
 	for (int i = 0; i < 6; i++)
-		deliver_there(world, "INBOX", 0);
+		world_deliver_there(world, "INBOX", 1, 0);
 	for (int i = 0; i < 5; i++)
-		deliver_there(world, "Work", FLAG_SEEN);
+		world_deliver_there(world, "Work", 1, FLAG_SEEN);
 	world_converge(world);
 	world_check_equal(world, 11);
 }
@@ -111,7 +94,7 @@ static void test_file_put_back_during_a_transfer_is_not_deleted(void **state)
 	(void)snprintf(taken_name, sizeof(taken_name), "mail/Work/%s", file);
 	free(file);
 	rename_file(&world, taken_name, "away");
-	deliver_there(&world, "INBOX", 0);
+	world_deliver_there(&world, "INBOX", 1, 0);
 	at_first(&world, "fetch", put_back);
 	world_converge(&world);
 	assert_deed_is_done();
@@ -138,7 +121,7 @@ static void test_flag_set_here_during_a_transfer_stays(void **state)
 		work->messages[i].flags.system |= FLAG_FLAGGED;
 		fake_touch(work, &work->messages[i]);
 	}
-	deliver_there(&world, "INBOX", 0);
+	world_deliver_there(&world, "INBOX", 1, 0);
 	at_first(&world, "fetch", answer_first);
 	world_converge(&world);
 	assert_deed_is_done();
@@ -163,7 +146,7 @@ static void test_flag_taken_back_during_a_transfer_stays_away(void **state)
 	world_init(&world, "", 3);
 	populate(&world);
 	local_set_letters(&world, "Work", 0, "RS");
-	deliver_there(&world, "INBOX", 0);
+	world_deliver_there(&world, "INBOX", 1, 0);
 	at_first(&world, "fetch", clear_first);
 	world_converge(&world);
 	assert_deed_is_done();
@@ -189,7 +172,7 @@ static void test_file_flagged_during_a_transfer_is_not_deleted(void **state)
 	while (fake_mailbox("Work")->count > 0)
 		fake_expunge(fake_mailbox("Work"),
 			fake_mailbox("Work")->messages[0].uid);
-	deliver_there(&world, "INBOX", 0);
+	world_deliver_there(&world, "INBOX", 1, 0);
 	at_first(&world, "fetch", flag_first);
 	world_converge(&world);
 	assert_deed_is_done();
@@ -211,7 +194,7 @@ static void test_what_may_be_in_a_refused_mailbox_is_not_deleted(void **state)
 	populate(&world);
 	body_count = server.body_count;
 	fake_move(fake_mailbox("Work"), 2, fake_mailbox("Archive"));
-	deliver_there(&world, "INBOX", 0);
+	world_deliver_there(&world, "INBOX", 1, 0);
 	server.refuses = "Archive";
 	assert_true(world_sync(&world));
 	assert_int_equal(local_count(&world, "Work"), 5);
@@ -323,7 +306,7 @@ static void test_disk_full_while_looking_there_forgets_nothing(void **state)
 	(void)state;
 	world_init(&world, "", 8);
 	populate(&world);
-	deliver_there(&world, "INBOX", 0);
+	world_deliver_there(&world, "INBOX", 1, 0);
 	at_first(&world, "remote_observe", fill_disk);
 	assert_false(pass_run(world.account, &error));
 	free_disk();
@@ -349,7 +332,7 @@ static void test_disk_full_while_looking_here_forgets_nothing(void **state)
 			world_start(&world);
 			assert_true(world_sync(&world));
 		}
-		deliver_here(&world, "INBOX");
+		world_deliver_here(&world, "INBOX", 1);
 		local_move(&world, "Work", 0, "Archive", true);
 		if (is_restarted != 0)
 			world_start(&world);
@@ -378,7 +361,7 @@ static void test_listing_that_breaks_off_proves_no_absence(void **state)
 		populate(&world);
 		fake_expunge(fake_mailbox("Work"), 2);
 		for (int i = 0; i < 5; i++)
-			deliver_there(&world, "Work", 0);
+			world_deliver_there(&world, "Work", 1, 0);
 		server.breaks_off = "Work";
 		assert_true(world_sync(&world));
 		assert_int_equal(local_count(&world, "Work"), 5);
@@ -423,7 +406,7 @@ static void test_first_listing_cut_off_goes_on_from_there(void **state)
 	(void)state;
 	world_init(&world, "", 22);
 	for (int i = 0; i < 9; i++)
-		deliver_there(&world, "INBOX", 0);
+		world_deliver_there(&world, "INBOX", 1, 0);
 	world_start(&world);
 	at_first(&world, "remote_observe", cut_after_two_chunks);
 	assert_false(world_sync(&world));
@@ -658,7 +641,7 @@ static void test_mail_unseen_in_a_folder_removed_here_is_kept(void **state)
 	(void)state;
 	world_init(&world, "    delete_limit: off\n", 14);
 	populate(&world);
-	deliver_there(&world, "Work", 0);
+	world_deliver_there(&world, "Work", 1, 0);
 	local_remove_folder(&world, "Work");
 	world_converge(&world);
 	world_converge(&world);
@@ -673,7 +656,7 @@ static void test_mail_unseen_in_a_folder_removed_here_is_kept(void **state)
 static void deliver_to_work(struct world *world)
 {
 	if (fake_mailbox("Work") != NULL)
-		deliver_there(world, "Work", 0);
+		world_deliver_there(world, "Work", 1, 0);
 }
 
 /* Its UIDs start anew: none is taken for one of the old mailbox. */
@@ -685,7 +668,7 @@ static void test_mailbox_made_anew_gets_no_old_bindings(void **state)
 	world_init(&world, "    delete_limit: off\n", 16);
 	populate(&world);
 	fake_delete("Work");
-	deliver_here(&world, "Work");
+	world_deliver_here(&world, "Work", 1);
 	at_first(&world, "remote_observe", deliver_to_work);
 	world_converge(&world);
 	assert_deed_is_done();
@@ -728,7 +711,7 @@ static void test_upload_cut_off_is_forgotten_with_its_file(void **state)
 	for (int is_stored = 0; is_stored < 2; is_stored++) {
 		world_init(&world, "", 19);
 		populate(&world);
-		deliver_here(&world, "Archive");
+		world_deliver_here(&world, "Archive", 1);
 		server.cut_after_effect = is_stored != 0;
 		at_first(&world, "remote_append", cut_append);
 		assert_false(world_sync(&world));

@@ -30,16 +30,6 @@ static void open_rewriting(struct world *world, const struct rung *rung)
 	world_converge(world);
 }
 
-static void deliver_here(struct world *world, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		char *body = world_message(world);
-
-		local_deliver(world, "INBOX", body);
-		free(body);
-	}
-}
-
 /* Files that have what only the server's copies have. */
 static size_t count_changed_files(struct world *world)
 {
@@ -70,7 +60,7 @@ static void test_what_the_server_changed_goes_up_once(void **state)
 	(void)state;
 	for (size_t i = 0; i < RUNG_COUNT; i++) {
 		open_rewriting(&world, &RUNGS[i]);
-		deliver_here(&world, 5);
+		world_deliver_here(&world, "INBOX", 5);
 		world_converge(&world);
 		world_converge(&world);
 		inbox = fake_mailbox("INBOX");
@@ -168,7 +158,7 @@ static void test_what_was_removed_before_it_was_seen_goes_up_again(void **state)
 	(void)state;
 	open_rewriting(&world, &RUNGS[0]);
 	server.rewrites = false;
-	deliver_here(&world, 1);
+	world_deliver_here(&world, "INBOX", 1);
 	server.interfere = expunge_all;
 	world_converge(&world);
 	assert_null(server.interfere);
@@ -188,7 +178,7 @@ static void test_no_cut_takes_anything_away(void **state)
 
 		for (unsigned cut = 1; is_cut && cut < 80; cut++) {
 			open_rewriting(&world, &RUNGS[i]);
-			deliver_here(&world, 2);
+			world_deliver_here(&world, "INBOX", 2);
 			server.cut_in = (cut + 1) / 2;
 			server.cut_after_effect = cut % 2 == 1;
 			is_cut = !world_sync(&world);

@@ -569,3 +569,24 @@ char *world_message(struct world *world)
 		name_number, world->random, name_number, name_number,
 		world_random(world, 1000000));
 }
+
+void world_deliver_there(struct world *world, const char *mailbox,
+	unsigned count, uint32_t system_flags)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char *body = world_message(world);
+
+		fake_deliver(fake_mailbox(mailbox), body, system_flags);
+		free(body);
+	}
+}
+
+void world_deliver_here(struct world *world, const char *folder, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char *body = world_message(world);
+
+		local_deliver(world, folder, body);
+		free(body);
+	}
+}

@@ -49,6 +49,12 @@ void world_check_equal(struct world *world, size_t count);
 /* Fails unless one more sync changes nothing and fetches nothing. */
 void world_check_quiet(struct world *world);
 
+/* That many of them arrive. */
+void world_deliver_there(struct world *world, const char *mailbox,
+	unsigned count, uint32_t system_flags);
+void world_deliver_here(
+	struct world *world, const char *folder, unsigned count);
+
 /* What readers of the Maildir do. `folder` is a path; names are as on disk. */
 void local_deliver(struct world *world, const char *folder, const char *body);
 size_t local_count(struct world *world, const char *folder);
