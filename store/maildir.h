@@ -88,7 +88,8 @@ bool maildir_identity(struct maildir *maildir, const char *path,
 bool maildir_may_be_unmounted(
 	struct maildir *maildir, const char *path, uint64_t device) MUST_CHECK;
 
-/* True also where attributes are not supported. Durable on return. `account`:
+/* True also where attributes are not supported or may not be written: who needs
+   to know reads it back. Durable on return. `account`:
    no blank, at most MAILDIR_ACCOUNT_SIZE_MAX. */
 bool maildir_set_generation(struct maildir *maildir, const char *path,
 	const char *account, uint64_t generation,

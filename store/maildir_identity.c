@@ -180,8 +180,10 @@ static bool write_generation(
 {
 	if (fsetxattr(fd, ATTRIBUTE, text->data, text->size, 0) == 0)
 		return directory_sync(fd, ".", error);
-	/* No attributes here: device, inode and fsid have to do. */
-	if (errno == ENOTSUP || errno == EPERM || errno == ENOSYS)
+	/* No attributes here, or none of ours: device, inode and fsid have to
+	   do. */
+	if (errno == ENOTSUP || errno == EPERM || errno == ENOSYS ||
+		errno == EACCES)
 		return true;
 	return error_set_errno(
 		error, "cannot set the attribute '%s'", ATTRIBUTE);

@@ -17,7 +17,7 @@
 struct known_root {
 	uint64_t device, inode, fsid;
 	/* The mark on the directory is the one or, when a process ended between
-	   two writes, the other. */
+	   two writes, the other. 0: it keeps none. */
 	uint64_t generation, next_generation;
 };
 
@@ -66,12 +66,17 @@ static bool known_root_put(struct account *account,
 static bool raise_generation(
 	struct account *account, struct known_root *root, struct error *error)
 {
+	struct maildir_identity identity;
+
 	root->next_generation = root->generation + 1;
 	if (!known_root_put(account, root, error) ||
 		!maildir_set_generation(account->maildir, NULL,
-			account->config->name, root->next_generation, error))
+			account->config->name, root->next_generation, error) ||
+		!maildir_identity(account->maildir, NULL, &identity, error))
 		return false;
-	root->generation = root->next_generation;
+	/* Some directories show attributes and let nobody write them. */
+	root->generation = identity.has_generation ? identity.generation : 0;
+	root->next_generation = root->generation;
 	return known_root_put(account, root, error);
 }
 
@@ -111,7 +116,7 @@ bool local_raise_generation(
 static bool has_known_mark(const struct account *account,
 	const struct known_root *root, const struct maildir_identity *identity)
 {
-	return !identity->supports_generation ||
+	return root->generation == 0 || !identity->supports_generation ||
 		(identity->has_generation &&
 			strcmp(identity->account, account->config->name) == 0 &&
 			identity->generation >= root->generation);

@@ -6,8 +6,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/number.h"
 #include "tests/syncd/worker/world.h"
@@ -79,6 +84,46 @@ static void test_a_quiet_pass_leaves_the_mark_alone(void **state)
 	world_finish(&world);
 }
 
+/* False where the file system has no such flag, or we may not set it. */
+static bool set_immutable(const struct world *world, bool is_immutable)
+{
+	int fd = open(world->maildir, O_RDONLY | O_DIRECTORY);
+	int flags = 0;
+	bool is_set;
+
+	assert_true(fd != -1);
+	is_set = ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0;
+	flags = is_immutable ? flags | FS_IMMUTABLE_FL
+			     : flags & ~FS_IMMUTABLE_FL;
+	is_set = is_set && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+	(void)close(fd);
+	return is_set;
+}
+
+/* Without a mark that can be written, every start would look like a restore. */
+static void test_a_root_that_takes_no_mark_is_synced_all_the_same(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 44);
+	populate(&world);
+	(void)removexattr(world.maildir, "user.mailtwin");
+	if (!set_immutable(&world, true)) {
+		world_finish(&world);
+		skip();
+	}
+	world_stop(&world);
+	world_converge(&world);
+	world_stop(&world);
+	local_remove(&world, "INBOX", 0);
+	world_converge(&world);
+	world_check_equal(&world, 4);
+	world_check_quiet(&world);
+	assert_true(set_immutable(&world, false));
+	world_finish(&world);
+}
+
 /* As if all that is on record had been seen when the disk had that number. */
 static void note_other_device(struct world *world, uint64_t device)
 {
@@ -142,6 +187,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_an_older_snapshot_lacks_comes_back),
 		cmocka_unit_test(test_a_quiet_pass_leaves_the_mark_alone),
+		cmocka_unit_test(
+			test_a_root_that_takes_no_mark_is_synced_all_the_same),
 		cmocka_unit_test(
 			test_another_number_for_the_disk_changes_nothing),
 	};
