@@ -19,6 +19,7 @@
 #define PROGRESS_MS       250
 #define AGAIN_MS          50
 #define LEFT_LINE_MAX     20
+#define FRUITLESS_MAX     7 /* doublings: 6.4 s */
 
 /* Changes come in bursts, and servers tell of them late (Dovecot gathers what
    it announces for half a second). So for a while after a change the server is
@@ -353,6 +354,10 @@ static void note_pace(struct worker *worker, uint64_t started_ms)
 	const struct account *account = worker->account;
 	uint64_t now = clock_now_ms();
 
+	if (!account->wants_again || account->change_count > 0)
+		worker->fruitless_count = 0;
+	else if (worker->fruitless_count < FRUITLESS_MAX)
+		worker->fruitless_count++;
 	if (account->change_count > 0)
 		worker->lively_until_ms = now + LIVELY_MS;
 	else if (account->remote_is_complete)
@@ -498,27 +503,33 @@ static uint64_t lively_delay_ms(const struct worker *worker)
 	return delay > LIVELY_MIN_MS ? delay : LIVELY_MIN_MS;
 }
 
+/* Soon, but what is refused pass after pass is not asked for ever so often. */
+static uint64_t again_delay_ms(const struct worker *worker)
+{
+	return (uint64_t)AGAIN_MS << worker->fruitless_count;
+}
+
 static uint64_t next_delay_ms(struct worker *worker, int code)
 {
 	struct account *account = worker->account;
 	uint64_t delay = (uint64_t)worker->account_config->poll_s * 1000;
-	uint64_t retry;
+	uint64_t retry, settle_ms;
 	uint32_t random;
 
 	random_bytes(&random, sizeof(random));
 	if (code != EXIT_IN_SYNC && code != EXIT_LEFT_OVER)
 		return backoff_next_ms(&worker->backoff, random);
 	backoff_reset(&worker->backoff);
-	if (account->wants_again)
-		return AGAIN_MS;
+	if (account->wants_again && again_delay_ms(worker) < delay)
+		delay = again_delay_ms(worker);
 	retry = retry_delay_ms(account);
 	if (worker->account_config->idle &&
 		clock_now_ms() < worker->lively_until_ms &&
 		lively_delay_ms(worker) < delay)
 		delay = lively_delay_ms(worker);
-	if (!account->local_is_complete &&
-		local_settle_left_ms(account) < delay)
-		delay = local_settle_left_ms(account) + 1;
+	settle_ms = local_settle_left_ms(account);
+	if (!account->local_is_complete && settle_ms > 0 && settle_ms < delay)
+		delay = settle_ms + 1;
 	return retry < delay ? retry : delay;
 }
 

@@ -81,6 +81,8 @@ struct worker {
 	uint64_t progress_at_ms;
 	uint64_t lively_until_ms; /* changes are likely: look often */
 	uint64_t quiet_pass_ms;   /* what a look costs */
+	unsigned
+		fruitless_count; /* passes that want another, and did nothing */
 	struct watcher watchers[WATCHER_COUNT_MAX];
 };
 
