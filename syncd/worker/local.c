@@ -513,8 +513,11 @@ static bool lose_missing(struct account *account, struct account_folder *folder,
 	while (is_done &&
 		state_next_by_unique(account->state, folder->record.folder_id,
 			&cursor, &arena, &pair)) {
-		if (pair.local.presence == PRESENCE_PRESENT &&
-			!is_listed(scan, pair.local.name)) {
+		/* Absences of before are none of a copy either. */
+		bool is_open = pair.local.presence == PRESENCE_PRESENT ||
+			(!is_proof && pair.local.presence == PRESENCE_ABSENT);
+
+		if (is_open && !is_listed(scan, pair.local.name)) {
 			local_lose(account, &pair, is_proof);
 			is_done = local_breathe(account, &row_count, error);
 		}

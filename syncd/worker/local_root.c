@@ -61,6 +61,13 @@ static bool known_root_put(struct account *account,
 
 /* ---- The mark on the directory ---- */
 
+static bool is_marked_by_us(
+	const struct account *account, const struct maildir_identity *identity)
+{
+	return identity->has_generation &&
+		strcmp(identity->account, account->config->name) == 0;
+}
+
 /* The state first, so that the mark is never ahead of it: an older mark says
    that the Maildir was put back to what it was. */
 static bool raise_generation(
@@ -75,7 +82,8 @@ static bool raise_generation(
 		!maildir_identity(account->maildir, NULL, &identity, error))
 		return false;
 	/* Some directories show attributes and let nobody write them. */
-	root->generation = identity.has_generation ? identity.generation : 0;
+	root->generation =
+		is_marked_by_us(account, &identity) ? identity.generation : 0;
 	root->next_generation = root->generation;
 	return known_root_put(account, root, error);
 }
@@ -117,8 +125,7 @@ static bool has_known_mark(const struct account *account,
 	const struct known_root *root, const struct maildir_identity *identity)
 {
 	return root->generation == 0 || !identity->supports_generation ||
-		(identity->has_generation &&
-			strcmp(identity->account, account->config->name) == 0 &&
+		(is_marked_by_us(account, identity) &&
 			identity->generation >= root->generation);
 }
 
@@ -223,7 +230,7 @@ static bool forget_missing_folder(struct account *account,
 	arena_init(&arena);
 	while (state_next_by_unique(account->state, folder->record.folder_id,
 		&cursor, &arena, &pair)) {
-		if (pair.local.presence == PRESENCE_PRESENT)
+		if (pair.local.presence != PRESENCE_NEVER)
 			local_lose(account, &pair, false);
 		arena_reset(&arena);
 	}

@@ -14,6 +14,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/number.h"
 #include "tests/syncd/worker/world.h"
 
@@ -22,6 +23,15 @@ static void populate(struct world *world)
 	world_deliver_there(world, "INBOX", 5, FLAG_SEEN);
 	world_converge(world);
 	world_check_equal(world, 5);
+}
+
+/* In the directory that holds the Maildir, "mail". */
+static void run_command(const struct world *world, const char *command)
+{
+	char *line = alloc_format("cd '%s' && %s", world->root, command);
+
+	assert_int_equal(system(line), 0);
+	free(line);
 }
 
 static struct maildir_identity identity(const struct world *world)
@@ -63,6 +73,34 @@ static void test_what_an_older_snapshot_lacks_comes_back(void **state)
 	world_check_equal(&world, 7);
 	world_check_quiet(&world);
 	assert_true(identity(&world).generation > new.generation);
+	world_finish(&world);
+}
+
+/* Whoever restores a backup because of held deletions must not have the few
+   that the backup lacks deleted after all. */
+static void test_a_restore_ends_what_was_held(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 45);
+	world_deliver_there(&world, "INBOX", 30, FLAG_SEEN);
+	world_converge(&world);
+	world_check_equal(&world, 30);
+	world_stop(&world);
+	run_command(&world, "cp -a mail copy");
+	for (int i = 0; i < 30; i++)
+		local_remove(&world, "INBOX", 0);
+	world_start(&world);
+	assert_true(world_sync(&world));
+	assert_int_equal(fake_mailbox("INBOX")->count, 30);
+	world_stop(&world);
+	run_command(&world, "rm -r mail && mv copy mail");
+	for (int i = 0; i < 3; i++)
+		local_remove(&world, "INBOX", 0);
+	world_converge(&world);
+	world_check_equal(&world, 30);
+	world_check_quiet(&world);
 	world_finish(&world);
 }
 
@@ -186,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_an_older_snapshot_lacks_comes_back),
+		cmocka_unit_test(test_a_restore_ends_what_was_held),
 		cmocka_unit_test(test_a_quiet_pass_leaves_the_mark_alone),
 		cmocka_unit_test(
 			test_a_root_that_takes_no_mark_is_synced_all_the_same),
