@@ -352,19 +352,21 @@ static bool is_undecided(struct mailboxes_round *round,
 }
 
 /* No reason to remove a mailbox: a disk may be missing. */
-static bool is_unmounted(
-	struct account *account, const struct account_folder *folder)
+static bool is_unmounted(struct account *account, struct account_folder *folder)
 {
 	const struct folder *record = &folder->record;
+	struct error failure = { 0 };
 
 	if (folder->is_on_disk || !record->has_local || record->inode == 0 ||
 		!maildir_may_be_unmounted(
 			account->maildir, record->path, record->device))
 		return false;
-	account_skip(account, record->path,
+	error_set(&failure, ERROR_REFUSED,
 		"its directory is empty or on another disk than before: is "
 		"its disk mounted? To remove the mailbox, remove the "
 		"directory itself");
+	if (!folder->has_failed)
+		account_folder_fail(account, folder, &failure);
 	return true;
 }
 
@@ -375,7 +377,7 @@ static struct folder_record *records(struct mailboxes_round *round)
 		&round->arena, account->folder_count + 1, sizeof(*records));
 
 	for (size_t i = 0; i < account->folder_count; i++) {
-		const struct account_folder *folder = account->folders[i];
+		struct account_folder *folder = account->folders[i];
 		const struct folder *record = &folder->record;
 
 		records[i] = (struct folder_record){

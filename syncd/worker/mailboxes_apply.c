@@ -145,15 +145,48 @@ static bool forget_numbering(struct mailboxes_round *round,
 	return account_folder_save(round->account, folder, error);
 }
 
+/* Missing in a listing, and there all the same: some leave out what they cannot
+   reach for the moment. False with ERROR_REFUSED: it is gone. */
+static bool is_there(struct mailboxes_round *round,
+	const struct account_folder *folder, struct error *error)
+{
+	struct remote_mailbox mailbox;
+
+	if (folder->record.mailbox == NULL)
+		return error_set(error, ERROR_REFUSED, "it has no name there");
+	return remote_status(round->account->remote, folder->record.mailbox,
+		&round->arena, &mailbox, error);
+}
+
+/* Left out of the listing: neither gone nor to be made. */
+static void fail_unlisted(
+	struct account *account, struct account_folder *folder)
+{
+	struct error failure = { 0 };
+
+	error_set(&failure, ERROR_REFUSED,
+		"the server has the mailbox and does not list it");
+	account_folder_fail(account, folder, &failure);
+}
+
 static bool create_remote(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
 	struct account *account = round->account;
 	struct account_folder *folder = folder_for(round, operation);
 	struct buf name = { 0 };
+	struct error failure = { 0 };
 	const char *wire_name;
 	bool is_done;
 
+	if (folder->record.has_remote && is_there(round, folder, &failure)) {
+		fail_unlisted(account, folder);
+		return true;
+	}
+	if (failure.code != ERROR_NONE && failure.code != ERROR_REFUSED) {
+		*error = failure;
+		return false;
+	}
 	is_done = folder_path_to_mailbox(operation->path,
 			  remote_delimiter(round), &name, error) &&
 		forget_numbering(round, folder, error) &&
@@ -303,19 +336,6 @@ static bool rename_remote(struct mailboxes_round *round,
 	return commit_rename(round, JOURNAL_LOCAL, operation, error);
 }
 
-/* Missing in a listing, and there all the same: some leave out what they cannot
-   reach for the moment. False with ERROR_REFUSED: it is gone. */
-static bool is_there(struct mailboxes_round *round,
-	const struct account_folder *folder, struct error *error)
-{
-	struct remote_mailbox mailbox;
-
-	if (folder->record.mailbox == NULL)
-		return error_set(error, ERROR_REFUSED, "it has no name there");
-	return remote_status(round->account->remote, folder->record.mailbox,
-		&round->arena, &mailbox, error);
-}
-
 static bool empty_local(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
@@ -329,9 +349,7 @@ static bool empty_local(struct mailboxes_round *round,
 		folder->record.state == FOLDER_EMPTYING_LOCAL)
 		return true;
 	if (is_there(round, folder, &failure)) {
-		error_set(&failure, ERROR_REFUSED,
-			"the server has the mailbox and does not list it");
-		account_folder_fail(account, folder, &failure);
+		fail_unlisted(account, folder);
 		return true;
 	}
 	if (failure.code != ERROR_REFUSED) {
@@ -435,9 +453,11 @@ static bool forget(struct mailboxes_round *round,
 	else
 		account_folder_put(account, folder);
 	local_unwatch_folder(account, folder);
+	if (!state_commit(account->state, error))
+		return false;
 	if (is_empty)
 		account_folder_remove(account, operation->folder_id);
-	return state_commit(account->state, error);
+	return true;
 }
 
 static bool hold(

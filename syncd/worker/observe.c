@@ -131,6 +131,24 @@ static void put_arrival(struct account *account,
 
 /* A new message of which the server told too little waits: the frontier does
    not pass it. */
+/* First told of since its upload, with the date it was sent with and another
+   size: the server has changed it, and what it has is what is compared before
+   it is removed. */
+static bool take_changed(
+	struct pair *pair, const struct remote_message *message)
+{
+	struct content *content = &pair->content;
+
+	if (!message->has_size || pair->remote.modseq != 0 ||
+		message->size == content->size ||
+		message->internal_date != content->internal_date)
+		return false;
+	content->size = message->size;
+	content->header_hash = 0;
+	content->email_id = message->email_id;
+	return true;
+}
+
 static void put_row(struct account *account,
 	const struct account_folder *folder, uint32_t uid_validity,
 	const struct remote_message *message, struct arena *arena)
@@ -138,6 +156,7 @@ static void put_row(struct account *account,
 	struct flags mask = account_remote_mask(folder);
 	struct flags flags;
 	struct pair pair;
+	bool is_changed;
 
 	if (!state_pair_by_uid(account->state, folder->record.folder_id,
 		    message->uid, arena, &pair)) {
@@ -146,9 +165,13 @@ static void put_row(struct account *account,
 				account, folder, uid_validity, message, arena);
 		return;
 	}
+	is_changed = take_changed(&pair, message);
 	flags = merge_masked(&message->flags, &pair.synced.flags, &mask);
-	if (!message->has_flags || flags_equal(&pair.remote.flags, &flags))
+	if (!message->has_flags || flags_equal(&pair.remote.flags, &flags)) {
+		if (is_changed)
+			state_pair_put(account->state, &pair);
 		return;
+	}
 	pair.remote.flags = flags;
 	pair.remote.modseq = message->modseq;
 	pair.retry_at = 0;
@@ -461,6 +484,8 @@ static void begin_view(
 			record->reason = MADE_ANEW;
 		begin_epoch(account, folder);
 	}
+	/* It has a numbering from here on, and can be renumbered. */
+	folder->is_made_anew = false;
 	if (record->uid_validity != view->uid_validity)
 		record->uid_next = 0;
 	record->uid_validity = view->uid_validity;

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "tests/syncd/worker/world.h"
@@ -69,6 +70,26 @@ static void test_a_folder_renamed_here_and_removed_there_is_found(void **state)
 	fake_delete("Work");
 	check_end(&world, 4);
 	assert_int_equal(local_count(&world, "Play"), 1);
+	world_finish(&world);
+}
+
+/* Nothing is deleted because a mailbox was made by us some time ago. */
+static void test_a_mailbox_we_made_is_renumbered_like_any_other(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 37);
+	populate(&world);
+	local_make_folder(&world, "Mine");
+	world_deliver_here(&world, "Mine", 3);
+	world_converge(&world);
+	world_check_equal(&world, 10);
+	fake_expunge(fake_mailbox("Mine"), 1);
+	fake_renumber(fake_mailbox("Mine"));
+	for (int i = 0; i < 3; i++)
+		assert_true(world_sync(&world));
+	assert_int_equal(local_count(&world, "Mine"), 3);
 	world_finish(&world);
 }
 
@@ -167,10 +188,18 @@ static void test_an_empty_mount_point_removes_no_mailbox(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_true(world_sync(&world));
 	assert_int_equal(fake_mailbox("Work")->count, 4);
-	assert_int_equal(world.account->skipped_count, 1);
-	assert_string_equal(world.account->skipped[0].name, "Work");
+	assert_non_null(strstr(
+		account_folder_by_path(world.account, "Work")->record.error,
+		"is its disk mounted?"));
+	/* The others go on. */
+	world_deliver_there(&world, "INBOX", 2, 0);
+	world_deliver_here(&world, "INBOX", 1);
+	assert_true(world_sync(&world));
+	assert_int_equal(local_count(&world, "INBOX"), 6);
+	assert_int_equal(fake_mailbox("INBOX")->count, 6);
+	assert_true(world.account->local_is_complete);
 	run_command(&world, "rmdir mail/Work");
-	check_end(&world, 3);
+	check_end(&world, 6);
 	world_finish(&world);
 }
 
@@ -201,6 +230,8 @@ int main(void)
 			test_a_folder_removed_here_and_renamed_there_is_found),
 		cmocka_unit_test(
 			test_a_folder_renamed_here_and_removed_there_is_found),
+		cmocka_unit_test(
+			test_a_mailbox_we_made_is_renumbered_like_any_other),
 		cmocka_unit_test(
 			test_when_most_mailboxes_are_gone_a_person_is_asked),
 		cmocka_unit_test(test_renamed_mailboxes_are_not_missed),
