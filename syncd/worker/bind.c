@@ -32,9 +32,11 @@ static bool is_lost_by_epoch(
 	const struct account_folder *folder =
 		account_folder(account, pair->remote.folder_id);
 
+	/* Also when it was held already: the server may tell of it later. */
 	return pair->remote.presence == PRESENCE_UNKNOWN &&
 		pair->remote.uid == 0 && folder != NULL &&
-		folder->record.state == FOLDER_EPOCH;
+		(folder->record.state == FOLDER_EPOCH ||
+			pair->hold == HOLD_EPOCH);
 }
 
 /* Deleted as far as a server without UIDPLUS can: what comes with the same

@@ -92,6 +92,7 @@ static void take_delivered(struct download *download,
 	pair->local.size = delivered->size;
 	pair->local.mtime = file->content.internal_date;
 	pair->local.absent_since = 0;
+	pair->local.is_leftover = false;
 	maildir_name_flags(
 		file->name, &download->folder->letters, &pair->local.flags);
 	pair->synced.is_set = false;

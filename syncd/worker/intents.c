@@ -274,6 +274,7 @@ static void resolve_delete(struct stage *stage, const struct intent *intent)
 		(pair.remote.flags.system & FLAG_DELETED) == 0) {
 		pair.synced.is_set = false;
 		pair.local.presence = PRESENCE_NEVER;
+		pair.local.is_leftover = false;
 		pair.local.name = NULL;
 		pair.local.inode = 0;
 		stage_put(stage, &pair, "kept: \\Deleted was taken away");

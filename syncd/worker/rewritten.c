@@ -152,10 +152,10 @@ static bool learn_message_ids(struct halves *halves, struct error *error)
 					take_header, &reading },
 				&failure);
 		uid_set_finish(&uids);
-		if (!is_done)
-			*error = failure;
 		/* Refused: not known, so none of them matches. */
 		is_done = is_done || failure.code == ERROR_REFUSED;
+		if (!is_done)
+			*error = failure;
 	}
 	return is_done;
 }
