@@ -33,6 +33,7 @@ struct account_folder {
 	struct keyword_letters letters;
 	uint32_t taken_letters; /* bits; also by keywords of no use here */
 	bool has_letters;
+	uint64_t missing_at_ms; /* first left out of a listing; 0 = it is not */
 	uint64_t letters_busy_until_ms; /* dovecot-keywords is locked */
 	bool needs_scan;                /* its local rows may be stale */
 	bool needs_observe;             /* its remote rows may be stale */
@@ -135,6 +136,7 @@ struct account {
 	bool local_is_complete;
 	bool remote_is_blind;
 	bool local_is_blind;
+	bool awaits_listing;   /* a mailbox is missing, and looked for again */
 	bool has_listing;      /* the last LIST was complete and plausible */
 	bool wants_again;      /* something was left for another pass */
 	bool is_starting;      /* no pass has ended yet */

@@ -186,6 +186,7 @@ void mailboxes_note_status(
 	record->delimiter = mailbox->delimiter;
 	record->is_selectable = mailbox->is_selectable;
 	folder->is_listed = true;
+	folder->missing_at_ms = 0;
 	folder->has_status = mailbox->has_status;
 	folder->status_uid_validity = mailbox->uid_validity;
 	folder->status_uid_next = mailbox->uid_next;

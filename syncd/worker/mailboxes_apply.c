@@ -4,9 +4,13 @@
 
 #include "base/alloc.h"
 #include "store/folder_path.h"
+#include "syncd/worker/clock.h"
 #include "syncd/worker/local.h"
 #include "syncd/worker/mailboxes.h"
 #include "syncd/worker/observe.h"
+
+/* How long a mailbox must be missing, and refuse its STATUS, to be gone. */
+#define MISSING_MS 1000
 
 static void journal(struct account *account, enum journal_side side,
 	const char *change, uint32_t folder_id, const char *detail)
@@ -336,6 +340,22 @@ static bool rename_remote(struct mailboxes_round *round,
 	return commit_rename(round, JOURNAL_LOCAL, operation, error);
 }
 
+/* A listing may leave one out, and a refusal may be a passing one: only what is
+   missing for a while is gone. */
+static bool is_missing_long_enough(
+	struct account *account, struct account_folder *folder)
+{
+	uint64_t now = clock_now_ms();
+
+	if (folder->missing_at_ms == 0)
+		folder->missing_at_ms = now;
+	if (now - folder->missing_at_ms >= MISSING_MS)
+		return true;
+	account->awaits_listing = true;
+	account->wants_again = true;
+	return false;
+}
+
 static bool empty_local(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
@@ -356,6 +376,8 @@ static bool empty_local(struct mailboxes_round *round,
 		*error = failure;
 		return false;
 	}
+	if (!is_missing_long_enough(account, folder))
+		return true;
 	if (!state_begin(account->state, error))
 		return false;
 	folder->record.has_remote = false;

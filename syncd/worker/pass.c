@@ -51,6 +51,7 @@ static void begin(struct account *account)
 	}
 	account->remote_is_complete = false;
 	account->local_is_complete = false;
+	account->awaits_listing = false;
 	account->wants_again = false;
 	account->began_at_ms = (int64_t)clock_now_ms();
 	/* Of a pass that was cut off. */
@@ -95,7 +96,7 @@ static bool look_until_quiet(struct account *account, struct error *error)
 		/* A full look once a pass is enough without CONDSTORE. */
 		account->wants_sweep = false;
 	}
-	account->remote_is_complete = is_quiet;
+	account->remote_is_complete = is_quiet && !account->awaits_listing;
 	return true;
 }
 

@@ -413,7 +413,9 @@ bool remote_status(struct remote *remote, const char *wire_name,
 
 	if (!begin(remote, __func__, error))
 		return false;
-	if (mailbox == NULL)
+	if (mailbox == NULL ||
+		(server.silent != NULL &&
+			strcmp(wire_name, server.silent) == 0))
 		return error_set(error, ERROR_REFUSED, "no such mailbox");
 	*mailbox_out = describe(mailbox, arena);
 	return end(remote, error);

@@ -230,6 +230,40 @@ static void test_mailbox_left_out_of_a_listing_is_not_removed(void **state)
 	world_finish(&world);
 }
 
+static void list_again(struct world *world)
+{
+	(void)world;
+	server.hides = NULL;
+	server.silent = NULL;
+}
+
+static void refuse_once(struct world *world)
+{
+	at_first(world, "remote_status", list_again);
+}
+
+/* Left out of a listing, and its STATUS refused: it is asked for once more. */
+static void test_a_mailbox_is_not_gone_at_the_first_refusal(void **state)
+{
+	struct world world;
+	unsigned body_count;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 17);
+	populate(&world);
+	body_count = server.body_count;
+	server.hides = "Work";
+	server.silent = "Work";
+	at_first(&world, "remote_status", refuse_once);
+	assert_true(world_sync(&world));
+	assert_deed_is_done();
+	assert_int_equal(local_count(&world, "Work"), 5);
+	world_converge(&world);
+	world_check_equal(&world, 11);
+	assert_int_equal(server.body_count, body_count);
+	world_finish(&world);
+}
+
 /* Nothing of ours was ever in it. */
 static void test_mailbox_never_readable_stops_no_deletion(void **state)
 {
@@ -760,6 +794,8 @@ int main(void)
 			test_what_may_be_in_a_refused_mailbox_is_not_deleted),
 		cmocka_unit_test(
 			test_mailbox_left_out_of_a_listing_is_not_removed),
+		cmocka_unit_test(
+			test_a_mailbox_is_not_gone_at_the_first_refusal),
 		cmocka_unit_test(test_mailbox_never_readable_stops_no_deletion),
 		cmocka_unit_test(
 			test_copy_into_a_refused_mailbox_is_found_later),
