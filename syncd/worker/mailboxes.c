@@ -289,6 +289,12 @@ static void judge_listing(struct mailboxes_round *round)
 
 /* ---- What a folder that is gone on one side would lose on the other ---- */
 
+/* One moved there since is wanted there: with it the folder goes on. */
+static bool is_agreed_in(const struct pair *pair, uint32_t folder_id)
+{
+	return pair->synced.is_set && pair->synced.folder_id == folder_id;
+}
+
 static bool is_local_removable(
 	struct account *account, const struct account_folder *folder)
 {
@@ -302,7 +308,8 @@ static bool is_local_removable(
 		state_next_by_unique(account->state, folder->record.folder_id,
 			&cursor, &arena, &pair)) {
 		if (pair.local.presence == PRESENCE_PRESENT)
-			is_removable = pair.synced.is_set &&
+			is_removable =
+				is_agreed_in(&pair, folder->record.folder_id) &&
 				!merge_is_protecting(
 					&pair.synced.flags, &pair.local.flags);
 		arena_reset(&arena);
@@ -323,7 +330,7 @@ static bool is_remote_removable(
 	while (is_removable &&
 		state_next_by_uid(account->state, folder->record.folder_id,
 			&cursor, &arena, &pair)) {
-		is_removable = pair.synced.is_set &&
+		is_removable = is_agreed_in(&pair, folder->record.folder_id) &&
 			pair.remote.presence == PRESENCE_PRESENT &&
 			!merge_is_protecting(
 				&pair.synced.flags, &pair.remote.flags);

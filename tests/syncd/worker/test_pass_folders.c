@@ -73,6 +73,46 @@ static void test_a_folder_renamed_here_and_removed_there_is_found(void **state)
 	world_finish(&world);
 }
 
+/* What was moved into it has another wish than its end: it is made again. */
+static void test_a_mailbox_gone_there_and_moved_into_here_goes_on(void **state)
+{
+	struct world world;
+	unsigned body_count;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 33);
+	populate(&world);
+	body_count = server.body_count;
+	local_move(&world, "INBOX", 0, "Work", false);
+	fake_delete("Work");
+	world_converge(&world);
+	world_check_equal(&world, SIZE_MAX);
+	world_check_quiet(&world);
+	assert_int_equal(local_count(&world, "INBOX"), 2);
+	assert_true(local_count(&world, "Work") >= 1);
+	assert_int_equal(server.body_count, body_count);
+	world_finish(&world);
+}
+
+static void test_a_folder_gone_here_and_moved_into_there_goes_on(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 34);
+	populate(&world);
+	local_remove_folder(&world, "Work");
+	inbox = fake_mailbox("INBOX");
+	fake_move(inbox, inbox->messages[0].uid, fake_mailbox("Work"));
+	world_converge(&world);
+	world_check_equal(&world, SIZE_MAX);
+	world_check_quiet(&world);
+	assert_int_equal(local_count(&world, "INBOX"), 2);
+	assert_true(local_count(&world, "Work") >= 1);
+	world_finish(&world);
+}
+
 /* Nothing is deleted because a mailbox was made by us some time ago. */
 static void test_a_mailbox_we_made_is_renumbered_like_any_other(void **state)
 {
@@ -230,6 +270,10 @@ int main(void)
 			test_a_folder_removed_here_and_renamed_there_is_found),
 		cmocka_unit_test(
 			test_a_folder_renamed_here_and_removed_there_is_found),
+		cmocka_unit_test(
+			test_a_mailbox_gone_there_and_moved_into_here_goes_on),
+		cmocka_unit_test(
+			test_a_folder_gone_here_and_moved_into_there_goes_on),
 		cmocka_unit_test(
 			test_a_mailbox_we_made_is_renumbered_like_any_other),
 		cmocka_unit_test(
