@@ -17,8 +17,15 @@ struct cast_pair {
 	size_t index;     /* of the item */
 };
 
+/* Where messages were on their way to, and the first UID they may have got. */
+struct destination {
+	uint32_t folder_id, first_uid;
+};
+
 struct cast {
 	struct arena arena;
+	struct destination *destinations;
+	size_t destination_count, destination_capacity;
 	struct match_item *items;
 	size_t item_count, capacity;
 	/* Remote arrivals by folder and UID. */
@@ -152,6 +159,77 @@ static void cast_load(struct account *account, struct cast *cast)
 	while (state_next_unsettled(
 		account->state, &cursor, &cast->arena, &pair))
 		if (role_of(account, &pair, &role))
+			cast_add(cast, &pair, role);
+	cast_index(cast);
+}
+
+/* ---- What was under way when a connection died ---- */
+
+static bool is_transfer(const struct intent *intent)
+{
+	return intent->kind == INTENT_UPLOAD || intent->kind == INTENT_MOVE;
+}
+
+static void add_destination(struct cast *cast, const struct intent *intent)
+{
+	struct destination *destination;
+
+	for (size_t i = 0; i < cast->destination_count; i++) {
+		destination = &cast->destinations[i];
+		if (destination->folder_id != intent->to_folder_id)
+			continue;
+		if (destination->first_uid > intent->uid_next)
+			destination->first_uid = intent->uid_next;
+		return;
+	}
+	destination = arena_push(&cast->arena, &cast->destinations,
+		&cast->destination_count, &cast->destination_capacity,
+		sizeof(*destination));
+	destination->folder_id = intent->to_folder_id;
+	destination->first_uid = intent->uid_next;
+}
+
+static void load_destinations(struct account *account, struct cast *cast)
+{
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+
+	while (state_next_intent(account->state, &cursor, &intent))
+		if (is_transfer(&intent))
+			add_destination(cast, &intent);
+}
+
+static bool may_have_arrived(const struct cast *cast, const struct pair *pair)
+{
+	for (size_t i = 0; i < cast->destination_count; i++)
+		if (cast->destinations[i].folder_id == pair->remote.folder_id)
+			return pair->remote.uid >=
+				cast->destinations[i].first_uid;
+	return false;
+}
+
+static bool was_under_way(struct account *account, const struct cast *cast,
+	const struct pair *pair, enum match_role role)
+{
+	struct intent intent;
+
+	if (role == MATCH_REMOTE_ARRIVAL)
+		return may_have_arrived(cast, pair);
+	return role != MATCH_LOCAL_SUSPECT &&
+		state_intent_of_mid(account->state, pair->mid, &intent) &&
+		is_transfer(&intent);
+}
+
+static void cast_load_under_way(struct account *account, struct cast *cast)
+{
+	struct state_cursor cursor = { 0 };
+	struct pair pair;
+	enum match_role role;
+
+	while (state_next_unsettled(
+		account->state, &cursor, &cast->arena, &pair))
+		if (role_of(account, &pair, &role) &&
+			was_under_way(account, cast, &pair, role))
 			cast_add(cast, &pair, role);
 	cast_index(cast);
 }
@@ -423,20 +501,48 @@ static bool match_once(struct account *account, struct cast *cast,
 	return is_done;
 }
 
+static bool bind_cast(
+	struct account *account, struct cast *cast, struct error *error)
+{
+	bool is_settled = false;
+	bool is_done = true;
+
+	for (int i = 0; is_done && !is_settled && i < ROUND_COUNT_MAX; i++)
+		is_done = match_once(account, cast, &is_settled, error);
+	return is_done;
+}
+
+/* Before all others: what was stored or moved without a word belongs to whom it
+   was done for, and to none of his twins that is missed at the same time. */
+static bool bind_under_way(struct account *account, struct error *error)
+{
+	struct cast cast = { 0 };
+	bool is_done = true;
+
+	arena_init(&cast.arena);
+	load_destinations(account, &cast);
+	if (cast.destination_count > 0) {
+		cast_load_under_way(account, &cast);
+		is_done = bind_cast(account, &cast, error);
+	}
+	arena_finish(&cast.arena);
+	return is_done;
+}
+
 bool bind_arrivals(struct account *account, struct error *error)
 {
 	struct cast cast = { 0 };
 	size_t counts[4] = { 0 };
-	bool is_settled = false;
-	bool is_done = true;
+	bool is_done;
 
+	if (!bind_under_way(account, error))
+		return false;
 	count_roles(account, counts);
 	if (!can_match(counts))
 		return true;
 	arena_init(&cast.arena);
 	cast_load(account, &cast);
-	for (int i = 0; is_done && !is_settled && i < ROUND_COUNT_MAX; i++)
-		is_done = match_once(account, &cast, &is_settled, error);
+	is_done = bind_cast(account, &cast, error);
 	arena_finish(&cast.arena);
 	return is_done;
 }
