@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Every test that doc/reliability.md names is there, and is run."""
+
+import re
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+NAMED = re.compile(r"\btest_\w+")
+PYTHON = re.compile(r"^\s*def (test_\w+)\(", re.M)
+
+
+def tests():
+    """Python's run because they are there; C's when main() has them."""
+    found = set()
+    for path in (TOP / "tests").rglob("*.py"):
+        found |= set(PYTHON.findall(path.read_text()))
+    for path in (TOP / "tests").rglob("test_*.c"):
+        head, main, body = path.read_text().partition("\nint main(")
+        if main:
+            found |= {name for name in NAMED.findall(body)
+                      if re.search(rf"\b{name}\(", head)}
+    return found
+
+
+def main():
+    named = NAMED.findall((TOP / "doc" / "reliability.md").read_text())
+    missing = sorted(set(named) - tests())
+    for name in missing:
+        print(f"doc/reliability.md: there is no {name}")
+    print(f"{len(set(named))} tests are named")
+    return 1 if missing or not named else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
