@@ -221,6 +221,14 @@ size_t maildir_clean_tmp(
 
 /* ---- Removal and retention ---- */
 
+/* Makes the directory, durably, while it may still be made. True also when
+   nothing is retained. */
+bool maildir_prepare_retention(
+	struct maildir *maildir, struct error *error) MUST_CHECK;
+
+/* NULL = removed is gone. Borrowed. */
+const char *maildir_retention_path(const struct maildir *maildir);
+
 /* Moves the file below the retention directory, to DAY/FOLDER/cur/NAME by the
    day of `now` (UTC); the unique part gets a number when the name is taken.
    Durable on both sides, in this order. DONE, MISSING, ERROR. */

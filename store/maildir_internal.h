@@ -24,6 +24,7 @@ struct maildir {
 	char *host;
 	char *retention_path; /* NULL = removed is gone */
 	int retention_fd;     /* -1 until needed */
+	bool has_retention;   /* made by us, durably */
 	struct cached_descriptor cache[DESCRIPTOR_CACHE_SIZE];
 	uint64_t clock; /* of the cache */
 	uint64_t writer_count;

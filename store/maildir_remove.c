@@ -32,11 +32,24 @@ int retention_open(struct maildir *maildir, bool make, struct error *error)
 		error_set_errno(error, "cannot open '%s'", path);
 		return -1;
 	}
-	if (make && !parent_sync(maildir->retention_fd, path, error)) {
+	if (make && !maildir->has_retention &&
+		!parent_sync(maildir->retention_fd, path, error)) {
 		(void)close(maildir->retention_fd);
 		maildir->retention_fd = -1;
 	}
+	maildir->has_retention |= make && maildir->retention_fd != -1;
 	return maildir->retention_fd;
+}
+
+bool maildir_prepare_retention(struct maildir *maildir, struct error *error)
+{
+	return maildir->retention_path == NULL ||
+		retention_open(maildir, true, error) != -1;
+}
+
+const char *maildir_retention_path(const struct maildir *maildir)
+{
+	return maildir->retention_path;
 }
 
 /* Makes and opens one level; takes `fd` over. */

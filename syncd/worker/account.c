@@ -513,6 +513,14 @@ static void load_folders(struct account *account)
 	folder_free(folder);
 }
 
+static bool prepare_retention(
+	struct account *account, const char *path, struct error *error)
+{
+	return path == NULL ||
+		(make_directory(path, error) &&
+			maildir_prepare_retention(account->maildir, error));
+}
+
 static bool open_maildir(struct account *account, const char *state_directory,
 	struct error *error)
 {
@@ -536,7 +544,8 @@ static bool open_maildir(struct account *account, const char *state_directory,
 		goto out;
 	(void)snprintf(account->host, sizeof(account->host), "%s",
 		maildir_host(account->maildir));
-	is_open = true;
+	/* Later the process is confined to what is there. */
+	is_open = prepare_retention(account, retention, error);
 out:
 	free(retention);
 	return is_open;
