@@ -171,6 +171,9 @@ bool config_parse(const char *path, uint32_t mode, const uint8_t *data,
 	size_t size, struct config **config_out,
 	struct config_problems *problems) MUST_CHECK;
 
+/* All passwords become "": for a process that is to know none. */
+void config_wipe_secrets(struct config *config);
+
 /* Overwrites passwords first. NULL is fine. */
 void config_free(struct config *config);
 

@@ -378,16 +378,21 @@ bool config_load(const char *path, struct config **config_out,
 	return ok;
 }
 
-void config_free(struct config *config)
+void config_wipe_secrets(struct config *config)
 {
-	if (config == NULL)
-		return;
 	for (size_t i = 0; i < config->secrets.count; i++) {
 		const char *secret = config->secrets.items[i];
 
 		/* Kept const so that nobody else writes to it. */
 		explicit_bzero((void *)(uintptr_t)secret, strlen(secret));
 	}
+}
+
+void config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	config_wipe_secrets(config);
 	arena_finish(&config->arena);
 	free(config);
 }
