@@ -229,6 +229,25 @@ static bool check_pins(
 	return true;
 }
 
+static const char *setting(const char *name, const char *fallback)
+{
+	const char *value = getenv(name);
+
+	return value == NULL ? fallback : value;
+}
+
+const char *transport_tls_store_file(void)
+{
+	return setting(
+		X509_get_default_cert_file_env(), X509_get_default_cert_file());
+}
+
+const char *transport_tls_store_directory(void)
+{
+	return setting(
+		X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
+}
+
 static bool load_authorities(
 	SSL_CTX *context, const char *file, struct error *error)
 {

@@ -12,6 +12,10 @@
 
 struct transport_tls;
 
+/* Where the system's authorities are; static, or of the environment. */
+const char *transport_tls_store_file(void);
+const char *transport_tls_store_directory(void);
+
 /* Reads the certificate files and checks the pins: ERROR_CONFIG. `options` is
    borrowed until free. */
 struct transport_tls *transport_tls_new(const struct transport_options *options,

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "syncd/worker/clock.h"
+#include "syncd/worker/confine.h"
 #include "syncd/worker/digest.h"
 #include "syncd/worker/local.h"
 #include "syncd/worker/pass.h"
@@ -92,6 +93,19 @@ static void send_log(void *data, int level, const char *text)
 	(void)ipc_send(worker->ipc,
 		json_pack("{s:s, s:i, s:s}", "type", "log", "level", level,
 			"text", text));
+}
+
+void worker_log(struct worker *worker, enum account_log_level level,
+	const char *format, ...)
+{
+	char text[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	text_make_printable(text);
+	send_log(worker, (int)level, text);
 }
 
 static void send_progress(void *data, const struct account *account)
@@ -401,9 +415,25 @@ static int run_pass(struct worker *worker)
 	return code;
 }
 
-static bool open_account(struct worker *worker)
+static void watch_account(struct worker *worker)
 {
 	struct error error = { 0 };
+
+	/* Before any socket: the library behind it uses select(). */
+	if (!local_watch(worker->account, &error)) {
+		account_log(worker->account, ACCOUNT_LOG_WARNING,
+			"%s: the Maildir is scanned at every pass",
+			error.message);
+		return;
+	}
+	worker->watch_source =
+		loop_add(worker->loop, watch_fd(worker->account->watch),
+			LOOP_READ, watch_ready, worker);
+}
+
+static bool open_account(struct worker *worker)
+{
+	char *directory;
 
 	if (worker->account_config->tls == CONFIG_TLS_OFF)
 		digest_init_without_tls();
@@ -411,16 +441,11 @@ static bool open_account(struct worker *worker)
 		&worker->report, worker->loop, &worker->error);
 	if (worker->account == NULL)
 		return false;
-	/* Before any socket: the library behind it uses select(). */
-	if (!local_watch(worker->account, &error)) {
-		account_log(worker->account, ACCOUNT_LOG_WARNING,
-			"%s: the Maildir is scanned at every pass",
-			error.message);
-		return true;
-	}
-	worker->watch_source =
-		loop_add(worker->loop, watch_fd(worker->account->watch),
-			LOOP_READ, watch_ready, worker);
+	watch_account(worker);
+	directory = alloc_format("%s/%s", worker->config->state_dir,
+		worker->account_config->name);
+	worker_confine(worker, directory, NULL);
+	free(directory);
 	return true;
 }
 
@@ -573,6 +598,18 @@ static bool is_state_usable(struct worker *worker)
 	return true;
 }
 
+/* NetworkManager and its like replace resolv.conf, others certificates; the new
+   file can be read by a new process only. */
+static bool must_start_anew(struct worker *worker)
+{
+	const char *path = confine_replaced(worker->confine);
+
+	if (path != NULL)
+		worker_log(worker, ACCOUNT_LOG_INFO,
+			"'%s' was replaced: starting anew", path);
+	return path != NULL;
+}
+
 static int run_daemon(struct worker *worker)
 {
 	struct account *account = worker->account;
@@ -584,6 +621,8 @@ static int run_daemon(struct worker *worker)
 		bool is_up;
 
 		worker->is_woken = false;
+		if (account->remote == NULL && must_start_anew(worker))
+			return EXIT_TEMPORARY;
 		if (account->watch == NULL)
 			for (size_t i = 0; i < account->folder_count; i++)
 				account->folders[i]->needs_scan = true;
@@ -672,6 +711,8 @@ static bool load_start(struct worker *worker)
 	if (!is_loaded)
 		return error_set(&worker->error, ERROR_CONFIG,
 			"'%s' changed and has errors now", path);
+	/* Of all accounts; its own is asked for when it is needed. */
+	config_wipe_secrets(worker->config);
 	worker->account_config = config_find_account(worker->config, name);
 	if (worker->account_config == NULL)
 		return error_set(&worker->error, ERROR_CONFIG,
@@ -714,6 +755,7 @@ static void close_worker(struct worker *worker)
 	worker_close_watchers(worker);
 	loop_remove(worker->loop, worker->watch_source);
 	account_close(worker->account);
+	confine_end(worker->confine);
 	drain_ipc(worker);
 	loop_timer_free(worker->loop, worker->alive_timer);
 	loop_remove(worker->loop, worker->ipc_source);

@@ -322,6 +322,7 @@ int worker_check(struct worker *worker)
 	size_t count;
 	bool is_done;
 
+	worker_confine(worker, NULL, NULL);
 	keyword_table_init(&keywords);
 	arena_init(&arena);
 	remote = remote_open(&options, &worker->error);
@@ -407,6 +408,7 @@ static int plan_only(
 	struct config config = *worker->config;
 	struct config_account copy = *worker->account_config;
 	char *maildir = alloc_format("%s/maildir", directory);
+	bool is_watched;
 	int code;
 
 	config.state_dir = root;
@@ -420,9 +422,11 @@ static int plan_only(
 		worker->account->wants_sweep = true;
 	}
 	/* Without a watch only what has been quiet for long is certain. */
-	if (worker->account != NULL &&
-		local_watch(worker->account, &worker->error) &&
-		pass_run_to_end(worker->account, &worker->error))
+	is_watched = worker->account != NULL &&
+		local_watch(worker->account, &worker->error);
+	if (is_watched)
+		worker_confine(worker, directory, "/tmp");
+	if (is_watched && pass_run_to_end(worker->account, &worker->error))
 		code = worker_pass_code(worker->account);
 	else
 		code = worker_exit_code(&worker->error);

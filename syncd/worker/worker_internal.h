@@ -59,6 +59,7 @@ struct worker {
 	const struct config_account *account_config;
 	struct account *account; /* NULL until open */
 	struct account_report report;
+	struct confine *confine; /* NULL = not yet, or not at all */
 	char *mode;
 	json_t *mailboxes; /* names given on the command line, or NULL */
 	json_t *start;     /* the first message */
@@ -104,6 +105,14 @@ void worker_line(struct worker *worker, const char *format, ...)
 /* held, approve, undo on an open account; appends lines to `lines`. */
 int worker_command(struct worker *worker, const char *name,
 	const json_t *mailboxes, json_t *lines);
+
+/* Gives up what the account does not need; `worker->account` is open, or NULL
+   when no file is to be written. Directories only; NULL = none. */
+void worker_confine(struct worker *worker, const char *state_directory,
+	const char *removable);
+
+void worker_log(struct worker *worker, enum account_log_level level,
+	const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Connects and tells what there is, without touching any state. */
 int worker_check(struct worker *worker);

@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 import unittest
+from pathlib import Path
 
 import scene
 from harness import environment
@@ -361,6 +363,65 @@ class Daemon(scene.Scene):
             while "STOPPING=1" not in said:
                 said += listener.recv(4096).decode() + "\n"
         self.assertEqual(world.program.stop_daemon(), EX_OK)
+
+
+class Confinement(scene.Scene):
+    def test_every_thread_of_a_worker_is_confined(self):
+        world = self.world()
+        world.imap.append("INBOX", to_wire(small_message("m")))
+        world.program.start_daemon()
+        world.wait_until_equal(scene.PATIENCE)
+        workers = world.program.workers()
+        self.assertGreater(len(workers), 0)
+        for pid in workers:
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                facts = self.facts(thread / "status")
+                self.assertEqual(facts["NoNewPrivs"], "1")
+                self.assertEqual(facts["Seccomp"], "2")
+                self.assertEqual(facts["Umask"], "0077")
+                # CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN
+                self.assertEqual(int(facts["CapEff"], 16) & 0x203000, 0)
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            self.assertRegex(limits, r"Max core file size +0 +0 ")
+
+    @staticmethod
+    def facts(path):
+        pairs = (line.split(":", 1) for line in path.read_text().splitlines())
+        return {name: value.strip() for name, value in pairs}
+
+    def test_a_tunnel_says_that_it_is_not_confined(self):
+        world = self.world(with_proxy=True)
+        port = world.account["port"]
+        del world.account["port"], world.account["host"]
+        world.configure(tunnel="exec python3 -c 'import socket,os,select,sys\n"
+                        f"s=socket.create_connection((\"127.0.0.1\",{port}))\n"
+                        "while True:\n"
+                        "  for f in select.select([0,s],[],[])[0]:\n"
+                        "    d=os.read(0,9999) if f==0 else s.recv(9999)\n"
+                        "    if not d: sys.exit()\n"
+                        "    s.sendall(d) if f==0 else os.write(1,d)'")
+        world.imap.append("INBOX", to_wire(small_message("m")))
+        done = world.program.sync()
+        self.assertIn("not confined", done.stderr)
+        world.assert_equal()
+
+    def test_removed_messages_are_kept_on_another_disk(self):
+        """Beside the Maildir, in a directory that is made before."""
+        world = self.world()
+        state = Path(tempfile.mkdtemp(dir="/dev/shm"))
+        self.addCleanup(environment.remove_tree, state)
+        if state.stat().st_dev == world.directory.stat().st_dev:
+            self.skipTest("/dev/shm is on the disk of the Maildir")
+        world.program.configure({"home": world.account},
+                                state_dir=str(state / "state"))
+        world.imap.append("INBOX", to_wire(small_message("m")))
+        world.program.sync()
+        world.imap.expunge("INBOX", [world.uid("INBOX", "m")])
+        world.program.sync()
+        self.assertEqual(world.maildir.all_entries(), [])
+        kept = world.directory / ".mailtwin-removed"
+        self.assertEqual(
+            len([each for each in kept.rglob("*") if each.is_file()]), 1)
 
 
 class Guard(scene.Scene):
