@@ -11,7 +11,6 @@
 #include "store/state_internal.h"
 
 #define KEY_SCHEMA   "schema"
-#define KEY_SECRET   "secret"
 #define KEY_IDS      "ids"
 #define KEY_KEYWORDS "keywords"
 
@@ -78,11 +77,12 @@ static bool is_blank(struct state *state)
 /* Errors are the transaction's. */
 static void create(struct state *state)
 {
-	struct state_key key = state_key_text(KEY_SECRET);
+	struct state_key key = state_key_text(STATE_KEY_SECRET);
 	struct error error = { 0 };
 
-	if (getrandom(state->secret, sizeof(state->secret), 0) !=
-		(ssize_t)sizeof(state->secret)) {
+	if (!state->has_secret &&
+		getrandom(state->secret, sizeof(state->secret), 0) !=
+			(ssize_t)sizeof(state->secret)) {
 		error_set_errno(&error, "cannot get random bytes");
 		state_db_fail(state->db, &error);
 		return;
@@ -160,7 +160,8 @@ static void load(struct state *state)
 	if (!get_internal(state, KEY_SCHEMA, SCHEMA_SIZE, &value))
 		return;
 	migrate(state, number_read_be32(value.data));
-	if (!get_internal(state, KEY_SECRET, sizeof(state->secret), &value))
+	if (!get_internal(
+		    state, STATE_KEY_SECRET, sizeof(state->secret), &value))
 		return;
 	memcpy(state->secret, value.data, sizeof(state->secret));
 	if (!get_internal(state, KEY_IDS, IDS_SIZE, &value))
@@ -211,8 +212,8 @@ static bool set_up(struct state *state, const char *path, struct error *error)
 		state_counts_load(state, error);
 }
 
-struct state *state_open_sized(
-	const char *path, size_t map_size, struct error *error)
+static struct state *open_with_secret(const char *path, size_t map_size,
+	const uint8_t *secret, struct error *error)
 {
 	struct state_db *db = state_db_open(path, map_size, error);
 	struct state *state;
@@ -221,11 +222,26 @@ struct state *state_open_sized(
 		return NULL;
 	state = alloc(1, sizeof(*state));
 	state->db = db;
+	state->has_secret = secret != NULL;
+	if (secret != NULL)
+		memcpy(state->secret, secret, sizeof(state->secret));
 	if (!set_up(state, path, error)) {
 		state_close(state);
 		return NULL;
 	}
 	return state;
+}
+
+struct state *state_open_sized(
+	const char *path, size_t map_size, struct error *error)
+{
+	return open_with_secret(path, map_size, NULL, error);
+}
+
+struct state *state_open_new(
+	const char *path, const uint8_t *secret, struct error *error)
+{
+	return open_with_secret(path, STATE_DB_MAP_SIZE, secret, error);
 }
 
 struct state *state_open(const char *path, struct error *error)

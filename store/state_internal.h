@@ -40,6 +40,7 @@ struct state_counts {
 struct state {
 	struct state_db *db;
 	uint8_t secret[HASH_KEY_SIZE];
+	bool has_secret; /* given: a new state takes it and makes none */
 	struct state_ids ids;
 	bool has_new_ids;  /* since the last commit */
 	uint64_t mid_last; /* no pair on record is behind this */
@@ -47,6 +48,14 @@ struct state {
 	struct buf record;    /* being packed */
 	struct arena scratch; /* what a write has to look at */
 };
+
+/* In the internal table. Part of the file format. */
+#define STATE_KEY_SECRET "secret"
+
+/* state_open() of one that is not there yet, with this secret; NULL = a new
+   one. */
+struct state *state_open_new(const char *path, const uint8_t *secret,
+	struct error *error) MUST_CHECK;
 
 /* state_open() with another size of the map at first. */
 struct state *state_open_sized(
