@@ -15,9 +15,9 @@
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "syncd/worker/account_state.h"
 #include "syncd/worker/clock.h"
 
-#define META_OPEN       "open"
 #define LOG_TEXT_SIZE   1024
 #define HOLD_DELAY_S    60
 #define HOLD_MAX_S      (6 * 3600)
@@ -551,52 +551,12 @@ out:
 	return is_open;
 }
 
-/* Whether the process before ended in order. */
-static bool was_closed(struct account *account)
+static bool open_parts(struct account *account, struct error *error)
 {
-	struct arena arena;
-	const uint8_t *data;
-	size_t size;
-	bool is_open;
-
-	arena_init(&arena);
-	is_open = state_meta_get(
-			  account->state, META_OPEN, &arena, &data, &size) &&
-		size == 1 && data[0] == 1;
-	arena_finish(&arena);
-	return !is_open;
-}
-
-static bool mark_open(
-	struct account *account, uint8_t is_open, struct error *error)
-{
-	if (!state_begin(account->state, error))
-		return false;
-	state_meta_put(account->state, META_OPEN, &is_open, 1);
-	return state_commit(account->state, error);
-}
-
-/* After a crash or a power cut everything in the state is looked at once. */
-static bool check_state(struct account *account, struct error *error)
-{
-	if (!was_closed(account) && !state_check(account->state, error))
-		return false;
-	return mark_open(account, 1, error);
-}
-
-static bool open_parts(
-	struct account *account, const char *directory, struct error *error)
-{
-	char *path;
-
-	if (!make_directory(directory, error) ||
-		!lock_account(directory, account->config->name,
-			&account->lock_fd, error))
-		return false;
-	path = alloc_format("%s/state.mdb", directory);
-	account->state = state_open(path, error);
-	free(path);
-	if (account->state == NULL || !check_state(account, error))
+	if (!make_directory(account->directory, error) ||
+		!lock_account(account->directory, account->config->name,
+			&account->lock_fd, error) ||
+		!account_state_open(account, error))
 		return false;
 	keyword_table_init(&account->keywords);
 	state_keywords_get(account->state, &account->keywords);
@@ -604,7 +564,7 @@ static bool open_parts(
 	load_folders(account);
 	if (state_read_error(account->state, error))
 		return false;
-	return open_maildir(account, directory, error);
+	return open_maildir(account, account->directory, error);
 }
 
 struct account *account_open(const struct config *config,
@@ -613,10 +573,10 @@ struct account *account_open(const struct config *config,
 	struct error *error)
 {
 	struct account *account = alloc(1, sizeof(*account));
-	char *directory =
-		alloc_format("%s/%s", config->state_dir, account_config->name);
 	bool is_open;
 
+	account->directory =
+		alloc_format("%s/%s", config->state_dir, account_config->name);
 	account->config = account_config;
 	account->report = *report;
 	account->loop = loop;
@@ -624,8 +584,7 @@ struct account *account_open(const struct config *config,
 	account->settle_ms = SETTLE_START_MS;
 	account->wants_folder_list = true;
 	account->ghosts_until = INT64_MAX; /* not known: looked up */
-	is_open = open_parts(account, directory, error);
-	free(directory);
+	is_open = open_parts(account, error);
 	if (is_open)
 		account->pool = pool_new(loop, error);
 	if (account->pool == NULL) {
@@ -637,17 +596,12 @@ struct account *account_open(const struct config *config,
 
 void account_close(struct account *account)
 {
-	struct error ignored = { 0 };
-
 	if (account == NULL)
 		return;
-	/* If this fails the state is checked at the next start: no harm. */
-	if (account->state != NULL && mark_open(account, 0, &ignored))
-		error_clear(&ignored);
 	remote_close(account->remote);
 	watch_close(account->watch);
 	maildir_close(account->maildir);
-	state_close(account->state);
+	account_state_close(account);
 	pool_free(account->pool);
 	keyword_table_finish(&account->keywords);
 	for (size_t i = 0; i < account->folder_count; i++)
@@ -661,5 +615,6 @@ void account_close(struct account *account)
 	buf_finish(&account->told_folders);
 	if (account->lock_fd != -1)
 		close(account->lock_fd);
+	free(account->directory);
 	free(account);
 }

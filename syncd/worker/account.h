@@ -114,7 +114,10 @@ struct account {
 	struct account_report report;
 	struct account_counters counters;
 	char host[MAILDIR_HOST_SIZE_MAX + 1]; /* in file names */
-	int lock_fd; /* the account is ours while this is open */
+	char *directory;                      /* of the state */
+	int lock_fd;            /* the account is ours while this is open */
+	int64_t verified_at;    /* the whole state; seconds since 1970 */
+	bool is_state_doubtful; /* damage was met */
 
 	char **plain_paths; /* watched directories that are no folders */
 	size_t plain_count;

@@ -401,6 +401,8 @@ static int run_pass(struct worker *worker)
 		code = worker_pass_code(worker->account);
 	else
 		code = worker_exit_code(&worker->error);
+	worker->account->is_state_doubtful |=
+		worker->error.code == ERROR_CORRUPT;
 	note_pace(worker, started);
 	if (code == EXIT_IN_SYNC || code == EXIT_LEFT_OVER)
 		worker_set_state(worker,
@@ -458,6 +460,32 @@ static int run_sync(struct worker *worker)
 	if (worker->account->remote != NULL && code <= EXIT_LEFT_OVER)
 		remote_logout(worker->account->remote);
 	return code;
+}
+
+static void shut_account(struct worker *worker)
+{
+	worker_close_watchers(worker);
+	loop_remove(worker->loop, worker->watch_source);
+	account_close(worker->account);
+	worker->watch_source = NULL;
+	worker->account = NULL;
+}
+
+/* A damaged state is made anew where it is opened. */
+static int sync_or_reopen(struct worker *worker)
+{
+	int code = run_sync(worker);
+
+	if (worker->error.code != ERROR_CORRUPT)
+		return code;
+	account_log(worker->account, ACCOUNT_LOG_WARNING, "%s",
+		worker->error.message);
+	shut_account(worker);
+	error_clear(&worker->error);
+	if (!open_account(worker))
+		return worker_exit_code(&worker->error);
+	worker->account->wants_sweep = true;
+	return run_sync(worker);
 }
 
 /* ---- The daemon ---- */
@@ -684,7 +712,7 @@ static int run_mode(struct worker *worker)
 	if (strcmp(worker->mode, "daemon") == 0)
 		return run_daemon(worker);
 	if (strcmp(worker->mode, "sync") == 0)
-		return run_sync(worker);
+		return sync_or_reopen(worker);
 	if (strcmp(worker->mode, "status") == 0) {
 		worker_set_state(worker, WORKER_STOPPED);
 		worker_send_status(worker, NULL);
@@ -752,9 +780,7 @@ static void drain_ipc(struct worker *worker)
 
 static void close_worker(struct worker *worker)
 {
-	worker_close_watchers(worker);
-	loop_remove(worker->loop, worker->watch_source);
-	account_close(worker->account);
+	shut_account(worker);
 	confine_end(worker->confine);
 	drain_ipc(worker);
 	loop_timer_free(worker->loop, worker->alive_timer);

@@ -41,8 +41,8 @@ static const char *hint(const struct error *error)
 	case ERROR_DISCONNECTED:
 		return "the server is tried again by itself";
 	case ERROR_CORRUPT:
-		return "move the account's state away and report this; the "
-		       "next sync rebuilds it without transferring mail again";
+		return "a damaged state is kept aside and made anew at the "
+		       "next start, without transferring mail again";
 	case ERROR_CONFIG:
 		return "correct the configuration, then reload";
 	case ERROR_NONE:
