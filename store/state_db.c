@@ -105,10 +105,13 @@ static enum error_code code_of(int result)
 static bool set_error(
 	struct error *error, int result, const char *what, const char *path)
 {
-	if (result > 0) {
-		errno = result;
+	errno = result;
+	/* What LMDB makes of half a write, as on a full disk. */
+	if (result == EIO)
+		return error_set_errno(error,
+			"cannot %s '%s' (no room, or a bad disk)", what, path);
+	if (result > 0)
 		return error_set_errno(error, "cannot %s '%s'", what, path);
-	}
 	return error_set(error, code_of(result), "cannot %s '%s': %s", what,
 		path, mdb_strerror(result));
 }

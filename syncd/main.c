@@ -42,6 +42,8 @@ static void harden(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 	(void)umask(077);
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* Over a limit of file sizes a write fails; that is an answer. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 }
 
 /* The supervisor tells a worker to stop, or kills it; signals to the whole

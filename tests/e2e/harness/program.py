@@ -44,6 +44,8 @@ class Program:
         self.log_path = directory / "daemon.log"
         self.secrets = set()
         self.daemon = None
+        self.wrapper = []  # a command that runs the program
+        self.variables = {}
         self.configure(accounts, **top)
 
     def configure(self, accounts, **top):
@@ -60,11 +62,12 @@ class Program:
         self.config.write_text(text)
 
     def command(self, *arguments):
-        return [binary(), "--config", str(self.config), *arguments]
+        return [*self.wrapper, binary(), "--config", str(self.config),
+                *arguments]
 
     def environment(self):
         extra = {"HOME": str(self.directory), "LC_ALL": "C.UTF-8"}
-        return {**os.environ, **extra}
+        return {**os.environ, **extra, **self.variables}
 
     def run(self, *arguments, expect=EX_OK, timeout=300):
         """Runs to the end. `expect`: the exit code, several, or None."""
