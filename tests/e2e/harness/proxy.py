@@ -1,4 +1,5 @@
-"""A TCP proxy on loopback that records, counts, delays, freezes and cuts."""
+"""A TCP proxy on loopback that records, counts, delays, freezes and cuts: at
+once, after so many bytes, or when something certain is said."""
 
 import re
 import socket
@@ -15,6 +16,28 @@ READS_ONLY = {
     "IDLE", "DONE", "UNSELECT", "SEARCH", "FETCH", "ID", "NOTIFY", "COMPRESS",
     "CHECK", "GETQUOTA", "GETQUOTAROOT",
 }
+
+
+class Snare:
+    """Waits for `pattern` in what one side says ("sent" by the client, or
+    "received" by it), and then does to that connection:
+
+    refuse  cuts it before what matched has passed
+    lose    lets it pass, and cuts before the answer has
+    freeze  lets nothing pass any more, and tells nobody
+    half    closes the way to the client; what it says still passes
+    bye     has the server say BYE in the middle of things, and cuts
+
+    or calls it, when it is a function, and lets things pass then."""
+
+    TAIL = 200
+
+    def __init__(self, side, pattern, action, skip=0):
+        self.side = side
+        self.pattern = re.compile(pattern, re.I | re.S)
+        self.action = action
+        self.skip = skip
+        self.sprung = threading.Event()
 
 
 class Direction:
@@ -41,7 +64,7 @@ class Direction:
                 data = self.source.recv(65536)
             except OSError:
                 data = b""
-            self.record(data)
+            data = self.record(data)
             self.put(data)
             if not data:
                 return
@@ -60,9 +83,14 @@ class Direction:
                 if not data:
                     self.target.shutdown(socket.SHUT_WR)
                     return
-                self.target.sendall(data)
+                self.send(data)
             except OSError:
                 return
+
+    def send(self, data):
+        size = self.proxy.piece_size or len(data)
+        for start in range(0, len(data), size):
+            self.target.sendall(data[start:start + size])
 
 
 class Connection:
@@ -70,14 +98,27 @@ class Connection:
         self.sockets = (client, server)
         self.sent = bytearray()
         self.received = 0
+        self.is_deaf = False
+        self.tails = {"sent": b"", "received": b""}
         for each in self.sockets:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.proxy = proxy
         Direction(proxy, client, server, self.record_sent)
         Direction(proxy, server, client, self.record_received)
 
+    # Each returns what passes.
+
     def record_sent(self, data):
         self.sent += data
+        self.proxy.sent_total += len(data)
+        limit = self.proxy.cut_sent_after
+        if limit is not None and self.proxy.sent_total > limit:
+            self.proxy.cut_sent_after = None
+            data = data[:limit - self.proxy.sent_total]
+            self.sockets[1].sendall(data)
+            self.cut()
+            return b""
+        return self.snare("sent", data)
 
     def record_received(self, data):
         self.received += len(data)
@@ -85,6 +126,41 @@ class Connection:
         if limit is not None and self.received > limit:
             self.proxy.cut_after = None
             self.cut()
+        if self.is_deaf:
+            self.cut()
+            return b""
+        return self.snare("received", data)
+
+    def snare(self, side, data):
+        snare = self.proxy.snare
+        if not data or not snare or snare.side != side:
+            return data
+        seen = self.tails[side] + data
+        self.tails[side] = seen[-Snare.TAIL:]
+        if not snare.pattern.search(seen) or snare.sprung.is_set():
+            return data
+        self.tails[side] = b""
+        if snare.skip > 0:
+            snare.skip -= 1
+            return data
+        snare.sprung.set()
+        return self.spring(snare.action, data)
+
+    def spring(self, action, data):
+        if callable(action):
+            action()
+        elif action == "lose":
+            self.is_deaf = True
+        elif action == "freeze":
+            self.proxy.abandon([self])
+        elif action == "half":
+            self.sockets[0].shutdown(socket.SHUT_WR)
+        else:
+            if action == "bye":
+                self.sockets[0].sendall(b"* BYE going down\r\n")
+            self.cut()
+            return b""
+        return data
 
     def cut(self):
         for each in self.sockets:
@@ -101,6 +177,11 @@ class Proxy:
         self.target_port = target_port
         self.delay = delay
         self.cut_after = None
+        self.cut_sent_after = None
+        self.sent_total = 0
+        self.piece_size = None
+        self.snare = None
+        self.attempts = 0
         self.thawed = threading.Event()
         self.thawed.set()
         self.connections = []
@@ -121,6 +202,7 @@ class Proxy:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            self.attempts += 1
             try:
                 server = socket.create_connection(
                     ("127.0.0.1", self.target_port), 5)
@@ -147,8 +229,14 @@ class Proxy:
         for connection in connections:
             self.abandoned.update(connection.sockets)
 
+    def set_snare(self, *arguments, **options):
+        """See Snare. One at a time; it springs once."""
+        self.snare = Snare(*arguments, **options)
+        return self.snare
+
     def forget(self):
         """Starts the record anew."""
+        self.sent_total = 0
         for connection in self.connections:
             connection.sent.clear()
             connection.received = 0
