@@ -233,13 +233,25 @@ void account_folder_fail(struct account *account, struct account_folder *folder,
 
 /* ---- The guard's hour ---- */
 
+/* In slots. What was counted while the clock was ahead is as if of now: a guard
+   that forgot it would let a slow leak pass. */
+static int64_t slot_age(const struct folder *record, int64_t now)
+{
+	int64_t age = (now - record->deletion_slot) / DELETION_SLOT_S;
+
+	return age < 0 ? 0 : age;
+}
+
 /* Slot 0 is the newest. */
 static void age_slots(struct folder *record, int64_t now)
 {
-	int64_t age = (now - record->deletion_slot) / DELETION_SLOT_S;
+	int64_t age = slot_age(record, now);
 	size_t kept;
 
-	if (record->deletion_slot != 0 && age <= 0)
+	if (record->deletion_slot > now)
+		record->deletion_slot = now - now % DELETION_SLOT_S;
+
+	if (record->deletion_slot != 0 && age == 0)
 		return;
 	if (record->deletion_slot == 0 || age > FOLDER_DELETION_SLOTS)
 		age = FOLDER_DELETION_SLOTS;
@@ -269,11 +281,11 @@ void account_count_deletion(struct account_folder *folder, bool is_remote)
 static uint64_t recent_deletions(
 	const struct folder *record, const uint32_t *slots, int64_t now)
 {
-	int64_t age = (now - record->deletion_slot) / DELETION_SLOT_S;
+	int64_t age = slot_age(record, now);
 	uint64_t count = 0;
 
 	for (int64_t slot = 0; slot < FOLDER_DELETION_SLOTS; slot++)
-		if (age >= 0 && slot + age < FOLDER_DELETION_SLOTS)
+		if (slot + age < FOLDER_DELETION_SLOTS)
 			count += slots[slot];
 	return count;
 }

@@ -17,6 +17,9 @@
 #define DAY_S           (24 * 3600)
 #define MAINTENANCE_S   DAY_S
 #define TOMB_S          (90 * DAY_S)
+/* A clock that leapt so far, either way, has to go on from there for a day
+   before anything is removed for its age. */
+#define LEAP_S (40 * DAY_S)
 
 static bool connect_remote(struct account *account, struct error *error)
 {
@@ -159,25 +162,33 @@ static void clean_tmp(struct account *account, int64_t now)
 				account->folders[i]->record.path, now);
 }
 
-/* What is kept for a time only, and what crashes left behind. */
-static bool maintain(struct account *account, struct error *error)
+static void purge(struct account *account, int64_t now)
 {
-	int64_t now = account_now();
 	struct error failure = { 0 };
-	uint8_t time[sizeof(uint64_t)];
 
-	if (now - last_maintenance(account) < MAINTENANCE_S)
-		return true;
 	clean_tmp(account, now);
 	if (!maildir_retention_purge(account->maildir,
 		    account->config->retention_s / DAY_S, now, &failure))
 		account_log(
 			account, ACCOUNT_LOG_WARNING, "%s", failure.message);
-	number_write_be64(time, (uint64_t)now);
-	if (!state_begin(account->state, error))
-		return false;
 	state_journal_purge(account->state, now);
 	state_tomb_purge(account->state, now - TOMB_S);
+}
+
+/* What is kept for a time only, and what crashes left behind. */
+static bool maintain(struct account *account, struct error *error)
+{
+	int64_t now = account_now();
+	int64_t age = now - last_maintenance(account);
+	uint8_t time[sizeof(uint64_t)];
+
+	if (age >= 0 && age < MAINTENANCE_S)
+		return true;
+	if (!state_begin(account->state, error))
+		return false;
+	if (age >= 0 && age < LEAP_S)
+		purge(account, now);
+	number_write_be64(time, (uint64_t)now);
 	state_meta_put(account->state, META_MAINTAINED, time, sizeof(time));
 	return state_commit(account->state, error);
 }

@@ -25,6 +25,7 @@
 /* ---- The clock: every look at it takes a little time ---- */
 
 static uint64_t virtual_ms;
+static int64_t wall_ahead_s;
 static uint64_t random_state;
 static unsigned name_number;
 
@@ -41,7 +42,12 @@ uint64_t clock_suspended_ms(void)
 
 int64_t clock_wall_seconds(void)
 {
-	return 1700000000 + (int64_t)(clock_now_ms() / 1000);
+	return 1700000000 + wall_ahead_s + (int64_t)(clock_now_ms() / 1000);
+}
+
+void world_set_clock_ahead(int64_t seconds)
+{
+	wall_ahead_s = seconds;
 }
 
 void world_wait(unsigned seconds)
@@ -98,6 +104,7 @@ void world_init(struct world *world, const char *options, uint32_t seed)
 	memset(world, 0, sizeof(*world));
 	world->random = seed * 2654435761u + 1;
 	virtual_ms = 1000000;
+	wall_ahead_s = 0;
 	random_state = seed;
 	name_number = 0;
 	(void)snprintf(world->root, sizeof(world->root), "%s",

@@ -36,6 +36,8 @@ void world_converge(struct world *world);
 
 /* Lets so much time pass. */
 void world_wait(unsigned seconds);
+/* Somebody sets the wall clock; the others go on. Negative = behind. */
+void world_set_clock_ahead(int64_t seconds);
 
 /* With WORLD_LOG=1: what was seen and what came of it. */
 void world_show_journal(struct world *world);

@@ -1,0 +1,125 @@
+/* Somebody sets the clock wrong, and right again: nothing is removed early, and
+   the guard forgets nothing. */
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/number.h"
+#include "tests/syncd/worker/world.h"
+
+#define DAY_S     (24 * 3600)
+#define TEN_YEARS (INT64_C(3653) * DAY_S)
+
+static void fill(struct world *world, unsigned count)
+{
+	world_deliver_there(world, "INBOX", count, FLAG_SEEN);
+	world_converge(world);
+	world_check_equal(world, count);
+}
+
+static void remove_some(struct world *world, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		local_remove(world, "INBOX", 0);
+	world_converge(world);
+}
+
+/* Half of forty may go within an hour, whatever the clock says. */
+static void check_guard(int64_t first, int64_t second)
+{
+	struct world world;
+
+	world_init(&world, "", 1);
+	fill(&world, 40);
+	world_set_clock_ahead(first);
+	remove_some(&world, 15);
+	assert_int_equal(world.account->held_count, 0);
+	world_set_clock_ahead(second);
+	remove_some(&world, 14);
+	assert_int_equal(world.account->held_count, 14);
+	world_finish(&world);
+}
+
+static void test_guard_counts_on_when_the_clock_goes_back(void **state)
+{
+	(void)state;
+	check_guard(0, 0);
+	check_guard(TEN_YEARS, 0);
+	check_guard(0, -TEN_YEARS);
+}
+
+static size_t retained_count(const struct world *world)
+{
+	char pattern[160];
+	glob_t found;
+	size_t count;
+
+	(void)snprintf(pattern, sizeof(pattern),
+		"%s/*/home/removed/*/INBOX/cur/*", world->root);
+	count = glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+	globfree(&found);
+	return count;
+}
+
+static void retain_one(struct world *world)
+{
+	fill(world, 5);
+	fake_expunge(fake_mailbox("INBOX"), 1);
+	world_converge(world);
+	world_check_equal(world, 4);
+	assert_int_equal(retained_count(world), 1);
+}
+
+static void test_a_leap_removes_nothing_from_retention(void **state)
+{
+	const int64_t leaps[] = { TEN_YEARS, -TEN_YEARS, 0, TEN_YEARS, 0 };
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 2);
+	retain_one(&world);
+	for (size_t i = 0; i < ARRAY_LENGTH(leaps); i++) {
+		world_set_clock_ahead(leaps[i]);
+		world_converge(&world);
+		world_wait(3600);
+		world_converge(&world);
+		assert_int_equal(retained_count(&world), 1);
+	}
+	world_finish(&world);
+}
+
+/* Also when a clock that was ahead made the last one. */
+static void test_what_is_old_goes(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 3);
+	retain_one(&world);
+	world_set_clock_ahead(TEN_YEARS);
+	world_converge(&world);
+	world_set_clock_ahead(0);
+	for (unsigned day = 0; day < 40; day += 5) {
+		world_converge(&world);
+		world_wait(5 * DAY_S);
+	}
+	world_converge(&world);
+	assert_int_equal(retained_count(&world), 0);
+	world_finish(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_guard_counts_on_when_the_clock_goes_back),
+		cmocka_unit_test(test_a_leap_removes_nothing_from_retention),
+		cmocka_unit_test(test_what_is_old_goes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
