@@ -110,6 +110,9 @@ void worker_confine(struct worker *worker, const char *state_directory,
 	const struct account *account = worker->account;
 	struct path_list list = { .count = 0 };
 
+	/* Opened anew: what was given up stays so. */
+	if (worker->confine != NULL)
+		return;
 	if (worker->account_config->tunnel != NULL) {
 		worker_log(worker, ACCOUNT_LOG_INFO,
 			"not confined: the tunnel command may need anything");
