@@ -172,6 +172,19 @@ static void test_other_files_are_out_of_reach(void **state)
 	assert_int_equal(access("new", F_OK), -1);
 }
 
+/* A state that may be damaged is read apart. */
+static int read_apart(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(opening("readable", O_RDONLY));
+	if (pid == -1 || waitpid(pid, &status, 0) != pid)
+		return errno;
+	return status;
+}
+
 static int work(void)
 {
 	struct stat status;
@@ -191,7 +204,7 @@ static int work(void)
 	fd = open("own/cur", O_RDONLY | O_DIRECTORY);
 	if (fd == -1 || fsync(fd) == -1)
 		return errno;
-	return opening("readable", O_RDONLY);
+	return read_apart();
 }
 
 static void test_its_own_work_goes_on(void **state)
