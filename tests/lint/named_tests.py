@@ -11,7 +11,8 @@ PYTHON = re.compile(r"^\s*def (test_\w+)\(", re.M)
 
 
 def tests():
-    """Python's run because they are there; C's when main() has them."""
+    """Python's run because they are there; C's when main() has them; or the
+    name of a whole program."""
     found = set()
     for path in (TOP / "tests").rglob("*.py"):
         found |= set(PYTHON.findall(path.read_text()))
@@ -20,6 +21,9 @@ def tests():
         if main:
             found |= {name for name in NAMED.findall(body)
                       if re.search(rf"\b{name}\(", head)}
+    for path in (TOP / "tests").rglob("CMakeLists.txt"):
+        found |= set(re.findall(r"mailtwin_test\((test_\w+)",
+                                path.read_text()))
     return found
 
 
