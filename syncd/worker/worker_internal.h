@@ -94,8 +94,8 @@ int worker_pass_code(const struct account *account);
 /* Adds to `lines`, in words, what the last pass left over and why. */
 void worker_list_left(struct account *account, json_t *lines);
 
-/* After a pass: how long a look at everything takes when there is nothing to do,
-   and whether there is reason to look again soon. */
+/* After a pass: how long a look at everything takes when there is nothing to
+   do, and whether there is reason to look again soon. */
 void worker_note_pace(struct worker *worker, uint64_t started_ms);
 /* Until the next pass, after one that ended with `code`, when nothing wakes the
    worker before. */
