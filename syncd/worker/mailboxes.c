@@ -365,6 +365,9 @@ static bool is_unmounted(struct account *account, struct account_folder *folder)
 	const struct folder *record = &folder->record;
 	struct error failure = { 0 };
 
+	/* With no mailbox left it is a removal of ours that was cut off. */
+	if (record->state == FOLDER_EMPTYING_LOCAL)
+		return false;
 	if (folder->is_on_disk || !record->has_local || record->inode == 0 ||
 		!maildir_may_be_unmounted(
 			account->maildir, record->path, record->device))

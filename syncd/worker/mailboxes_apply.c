@@ -454,10 +454,18 @@ static bool forget(struct mailboxes_round *round,
 	struct account *account = round->account;
 	struct account_folder *folder =
 		account_folder(account, operation->folder_id);
+	struct error failure = { 0 };
 	bool is_empty;
 
 	if (folder == NULL)
 		return true;
+	/* What a removal that was cut off left of it; what somebody put there
+	   stays. */
+	if (folder->record.state == FOLDER_EMPTYING_LOCAL &&
+		maildir_remove_folder(account->maildir, operation->path,
+			&failure) == MAILDIR_ERROR)
+		account_log(
+			account, ACCOUNT_LOG_WARNING, "%s", failure.message);
 	if (!state_begin(account->state, error))
 		return false;
 	observe_mailbox_gone(account, folder);

@@ -5,8 +5,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "tests/syncd/worker/world.h"
@@ -111,6 +114,33 @@ static void test_a_folder_gone_here_and_moved_into_there_goes_on(void **state)
 	assert_int_equal(local_count(&world, "INBOX"), 2);
 	assert_true(local_count(&world, "Work") >= 1);
 	world_finish(&world);
+}
+
+/* A kill came between taking the parts out and the directory itself: that is no
+   missing disk, and nobody has to help. */
+static void test_a_removal_that_was_cut_off_is_ended(void **state)
+{
+	struct world world;
+	char *path, *strange;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 35);
+	populate(&world);
+	path = alloc_format("%s/Work", world.maildir);
+	strange = alloc_format("%s/Work/notes", world.maildir);
+	assert_int_equal(close(creat(strange, 0600)), 0);
+	fake_delete("Work");
+	(void)world_sync(&world);
+	assert_true(local_has_folder(&world, "Work"));
+	assert_int_equal(local_count(&world, "Work"), 0);
+	world_stop(&world);
+	local_remove_folder(&world, "Work");
+	assert_int_equal(mkdir(path, 0700), 0);
+	check_end(&world, 3);
+	assert_int_equal(access(path, F_OK), -1);
+	world_finish(&world);
+	free(strange);
+	free(path);
 }
 
 /* Nothing is deleted because a mailbox was made by us some time ago. */
@@ -274,6 +304,7 @@ int main(void)
 			test_a_mailbox_gone_there_and_moved_into_here_goes_on),
 		cmocka_unit_test(
 			test_a_folder_gone_here_and_moved_into_there_goes_on),
+		cmocka_unit_test(test_a_removal_that_was_cut_off_is_ended),
 		cmocka_unit_test(
 			test_a_mailbox_we_made_is_renumbered_like_any_other),
 		cmocka_unit_test(
