@@ -144,7 +144,7 @@ static size_t header_size(const struct sim_message *message)
 static void write_literal(
 	struct sim_text *text, const char *name, const void *data, size_t size)
 {
-	sim_text_format(text, " %s {%zu}\r\n", name, size);
+	sim_text_format(text, "%s {%zu}\r\n", name, size);
 	sim_text_add(text, data, size);
 }
 
@@ -244,13 +244,13 @@ static void write_message(struct sim_connection *connection,
 	if ((fetching->items & ITEM_FLAGS) != 0)
 		connection->view[index].modseq = message->modseq;
 	if ((fetching->items & ITEM_HEADER) != 0)
-		write_literal(answer, "BODY[HEADER]", message->body,
+		write_literal(answer, " BODY[HEADER]", message->body,
 			header_size(message));
 	if ((fetching->items & ITEM_FIELDS) != 0)
 		write_fields(connection, fetching, message);
 	if ((fetching->items & ITEM_BODY) != 0) {
 		server.counts.bodies_out++;
-		write_literal(answer, "BODY[]", message->body, message->size);
+		write_literal(answer, " BODY[]", message->body, message->size);
 	}
 	sim_text_put(answer, ")\r\n");
 }
