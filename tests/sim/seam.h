@@ -11,7 +11,7 @@
 enum seam {
 	SEAM_DISK,  /* a file system call of the product */
 	SEAM_STATE, /* begin, put, delete, commit */
-	SEAM_WIRE,  /* octets go out, a command is carried out, octets come in */
+	SEAM_WIRE, /* octets go out, a command is carried out, octets come in */
 	SEAM_CLOCK, /* the loop waits */
 };
 
@@ -28,7 +28,7 @@ void seam_after(enum seam seam, const char *call);
 uint32_t seam_choose(uint32_t limit);
 
 /* The world's clock. */
-int64_t seam_wall_ns(void);    /* since 1970; may jump */
+int64_t seam_wall_ns(void); /* since 1970; may jump */
 uint64_t seam_monotonic_ms(void);
 /* The product sleeps: both clocks go on by as much. */
 void seam_sleep(uint64_t duration_ms);

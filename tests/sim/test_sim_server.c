@@ -257,8 +257,7 @@ static void test_mailboxes_are_made_renamed_and_deleted(void **state)
 	dialogue_end();
 }
 
-static void test_a_new_mailbox_of_the_same_name_has_another_uidvalidity(
-	void **state)
+static void test_a_mailbox_made_anew_has_another_uidvalidity(void **state)
 {
 	uint32_t before;
 
@@ -791,7 +790,7 @@ int main(void)
 		cmocka_unit_test(test_list_tells_mailboxes_and_their_levels),
 		cmocka_unit_test(test_mailboxes_are_made_renamed_and_deleted),
 		cmocka_unit_test(
-			test_a_new_mailbox_of_the_same_name_has_another_uidvalidity),
+			test_a_mailbox_made_anew_has_another_uidvalidity),
 		cmocka_unit_test(test_select_tells_what_the_mailbox_is_like),
 		cmocka_unit_test(
 			test_highest_modseq_is_told_to_who_asked_for_it),

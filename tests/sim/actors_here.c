@@ -1,0 +1,375 @@
+/* Readers of the Maildir, each with habits of its own. Their work is durable at
+   once: what they lose in a power cut is not ours to keep. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "tests/sim/actors.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/oracle_internal.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_time.h"
+
+#define FILE_COUNT_MAX 256
+#define PATH_SIZE      400
+
+static char *part_path(const char *folder, const char *part)
+{
+	return alloc_format(WORLD_MAILDIR "/%s/%s", folder, part);
+}
+
+static bool has_folder(const char *folder)
+{
+	char *path = part_path(folder, "cur");
+	bool has_it = sim_disk_exists(path);
+
+	free(path);
+	return has_it;
+}
+
+static char *lf_only(const char *body, size_t size, size_t *size_out)
+{
+	char *text = alloc(size + 1, 1);
+
+	*size_out = 0;
+	for (size_t i = 0; i < size; i++)
+		if (body[i] != '\r')
+			text[(*size_out)++] = body[i];
+	return text;
+}
+
+/* Names by several programs; each is new. */
+static char *new_unique(struct world *world)
+{
+	unsigned number = ++world->name_count;
+	long long now = seam_wall_ns() / 1000000000;
+
+	switch (number % 3) {
+	case 0:
+		return alloc_format("%lld.M%uP%u.reader", now, number, number);
+	case 1:
+		return alloc_format("%lld.%u_0.host,S=%u", now, number, number);
+	default:
+		return alloc_format("%lld.V801I%xM%u.box", now, number, number);
+	}
+}
+
+void deliver_here(struct world *world, const char *folder)
+{
+	size_t size, file_size;
+	unsigned number;
+	char *body, *text, *unique, *path;
+
+	if (!has_folder(folder))
+		return;
+	body = any_new_message(world, &size, &number);
+	text = lf_only(body, size, &file_size);
+	unique = new_unique(world);
+	path = is_one_in(world, 3)
+		? alloc_format(WORLD_MAILDIR "/%s/cur/%s:2,S", folder, unique)
+		: alloc_format(WORLD_MAILDIR "/%s/new/%s", folder, unique);
+	if (sim_disk_write_file(path, text, file_size,
+		    seam_wall_ns() / 1000000000 - 3600) == 0) {
+		oracle_made(number, true);
+		seam_log("here: message %u is delivered as %s", number, path);
+	}
+	free(path);
+	free(unique);
+	free(text);
+	free(body);
+}
+
+/* ---- Any message ---- */
+
+struct pick {
+	char paths[FILE_COUNT_MAX][PATH_SIZE];
+	unsigned count;
+};
+
+static void note_file(void *data, const struct sim_disk_file *file)
+{
+	struct pick *pick = data;
+
+	if (pick->count < FILE_COUNT_MAX && strlen(file->path) < PATH_SIZE &&
+		oracle_number(file->data, file->size) != 0)
+		(void)snprintf(pick->paths[pick->count++], PATH_SIZE, "%s",
+			file->path);
+}
+
+/* In new/ or cur/ of any folder. */
+static bool any_file(struct world *world, char path[PATH_SIZE])
+{
+	static struct pick pick;
+
+	pick.count = 0;
+	sim_disk_walk(WORLD_MAILDIR, false, note_file, &pick);
+	if (pick.count == 0)
+		return false;
+	(void)snprintf(path, PATH_SIZE, "%s",
+		pick.paths[world_choose(world, pick.count)]);
+	return strstr(path, "/tmp/") == NULL;
+}
+
+static unsigned number_at(const char *path)
+{
+	size_t size;
+	const void *data = sim_disk_data(path, &size);
+
+	return data == NULL ? 0 : oracle_number(data, size);
+}
+
+/* The directory, with the '/'. */
+static char *directory_of(const char *path)
+{
+	return alloc_text_sized(path, (size_t)(strrchr(path, '/') + 1 - path));
+}
+
+/* DIRECTORY/cur/ of the folder the file is in. */
+static char *cur_of(const char *path)
+{
+	char *directory = directory_of(path);
+	char *cur = alloc_format(
+		"%.*scur/", (int)(strlen(directory) - 4), directory);
+
+	free(directory);
+	return cur;
+}
+
+static char *unique_of(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	const char *colon = strchr(name, ':');
+
+	return colon == NULL ? alloc_text(name)
+			     : alloc_text_sized(name, (size_t)(colon - name));
+}
+
+/* ---- Acts ---- */
+
+static const char *any_letters(struct world *world)
+{
+	static const char *const LETTERS[] = { "", "S", "FS", "RS", "DS", "FRS",
+		"ST", "PS" };
+
+	return LETTERS[world_choose(world, world->kind.has_keywords ? 8 : 7)];
+}
+
+/* Keyword letters, and those nobody knows, are kept. */
+static char *other_letters(const char *path)
+{
+	const char *letters = strstr(strrchr(path, '/'), ":2,");
+	char *kept = alloc_text("");
+
+	if (letters == NULL)
+		return kept;
+	for (letters += 3; *letters != '\0'; letters++)
+		if (*letters >= 'a' && *letters <= 'z') {
+			char *longer = alloc_format("%s%c", kept, *letters);
+
+			free(kept);
+			kept = longer;
+		}
+	return kept;
+}
+
+static void set_letters(struct world *world, const char *path)
+{
+	char *cur = cur_of(path);
+	char *unique = unique_of(path);
+	char *kept = other_letters(path);
+	char *to = alloc_format(
+		"%s%s:2,%s%s", cur, unique, any_letters(world), kept);
+
+	if (strcmp(path, to) != 0) {
+		oracle_touched(number_at(path));
+		seam_log("here: %s becomes %s", path, to);
+		(void)sim_disk_rename(path, to, false);
+	}
+	free(to);
+	free(kept);
+	free(unique);
+	free(cur);
+}
+
+/* The same name or another, in one step or by copying and deleting. */
+static void move(struct world *world, const char *path)
+{
+	const char *folder = any_folder(world);
+	bool has_new_name = is_one_in(world, 2);
+	char *unique = has_new_name ? new_unique(world) : unique_of(path);
+	char *to = alloc_format(WORLD_MAILDIR "/%s/cur/%s:2,S", folder, unique);
+
+	if (has_folder(folder) && !sim_disk_exists(to)) {
+		oracle_moved(number_at(path));
+		seam_log("here: %s moves to %s", path, to);
+		(void)sim_disk_rename(path, to, false);
+	}
+	free(to);
+	free(unique);
+}
+
+static void copy(struct world *world, const char *path)
+{
+	const char *folder = any_folder(world);
+	char *unique = new_unique(world);
+	char *to = alloc_format(WORLD_MAILDIR "/%s/cur/%s:2,S", folder, unique);
+	unsigned number = number_at(path);
+	size_t size;
+	const void *data = sim_disk_data(path, &size);
+	char *bytes = alloc(size + 1, 1);
+
+	if (data != NULL)
+		memcpy(bytes, data, size);
+	if (has_folder(folder) && data != NULL) {
+		int error = is_one_in(world, 3)
+			? sim_disk_link(path, to)
+			: sim_disk_write_file(
+				  to, bytes, size, seam_wall_ns() / 1000000000);
+
+		if (error == 0) {
+			oracle_made(number, true);
+			oracle_touched(number);
+			seam_log("here: %s is copied to %s", path, to);
+		}
+	}
+	free(bytes);
+	free(to);
+	free(unique);
+}
+
+static void remove_file(const char *path)
+{
+	oracle_removed(number_at(path));
+	seam_log("here: %s is removed", path);
+	(void)sim_disk_remove(path);
+}
+
+/* A draft is written anew: another message under the old name, or in the old
+   file. */
+static void rewrite(struct world *world, const char *path)
+{
+	unsigned old = number_at(path);
+	unsigned number = oracle_new_number(world);
+	size_t size, file_size;
+	char *body = oracle_body(world, number, &size);
+	char *text = lf_only(body, size, &file_size);
+	bool is_in_place = !world->kind.is_plain && is_one_in(world, 2);
+	int error;
+
+	seam_log("here: %s is rewritten%s: message %u", path,
+		is_in_place ? " in place" : "", number);
+	if (is_in_place) {
+		error = sim_disk_rewrite(path, text, file_size);
+	} else {
+		char *directory = directory_of(path);
+		char *tmp = alloc_format("%s../tmp/draft", directory);
+
+		error = sim_disk_write_file(
+			tmp, text, file_size, seam_wall_ns() / 1000000000);
+		if (error == 0)
+			error = sim_disk_rename(tmp, path, true);
+		free(tmp);
+		free(directory);
+	}
+	if (error == 0) {
+		oracle_removed(old);
+		oracle_made(number, true);
+	}
+	free(text);
+	free(body);
+}
+
+static void act_on_message(struct world *world)
+{
+	char path[PATH_SIZE];
+
+	if (!any_file(world, path))
+		return;
+	switch (world_choose(world, 9)) {
+	case 0:
+	case 1:
+	case 2:
+		set_letters(world, path);
+		break;
+	case 3:
+	case 4:
+	case 5:
+		move(world, path);
+		break;
+	case 6:
+		copy(world, path);
+		break;
+	case 7:
+		remove_file(path);
+		break;
+	default:
+		rewrite(world, path);
+		break;
+	}
+}
+
+/* ---- Folders ---- */
+
+static void make_folder(const char *folder)
+{
+	static const char *const PARTS[] = { "tmp", "new", "cur" };
+	char *path = alloc_format(WORLD_MAILDIR "/%s", folder);
+
+	seam_log("here: folder %s is made", folder);
+	(void)sim_disk_make_directory(path);
+	free(path);
+	for (size_t i = 0; i < 3; i++) {
+		path = part_path(folder, PARTS[i]);
+		(void)sim_disk_make_directory(path);
+		free(path);
+	}
+}
+
+static void note_removed(void *data, const struct sim_disk_file *file)
+{
+	(void)data;
+	if (strstr(file->path, "/tmp/") == NULL)
+		oracle_removed(oracle_number(file->data, file->size));
+}
+
+static void note_moved(void *data, const struct sim_disk_file *file)
+{
+	(void)data;
+	oracle_moved(oracle_number(file->data, file->size));
+}
+
+static void act_on_folder(struct world *world)
+{
+	const char *folder = any_folder(world);
+	const char *other = any_folder(world);
+	char *path, *to;
+
+	if (strcmp(folder, "INBOX") == 0 || strncmp(folder, "Work", 4) == 0)
+		return;
+	path = alloc_format(WORLD_MAILDIR "/%s", folder);
+	to = alloc_format(WORLD_MAILDIR "/%s", other);
+	if (!sim_disk_exists(path)) {
+		make_folder(folder);
+	} else if (is_one_in(world, 2)) {
+		seam_log("here: folder %s is removed", folder);
+		sim_disk_walk(path, false, note_removed, NULL);
+		(void)sim_disk_remove_tree(path);
+	} else if (!sim_disk_exists(to)) {
+		seam_log("here: folder %s is renamed to %s", folder, other);
+		sim_disk_walk(path, false, note_moved, NULL);
+		(void)sim_disk_rename(path, to, false);
+	}
+	free(to);
+	free(path);
+}
+
+void act_here(struct world *world)
+{
+	if (world->kind.has_folder_acts && is_one_in(world, 8))
+		act_on_folder(world);
+	else if (is_one_in(world, 4))
+		deliver_here(world, any_folder(world));
+	else
+		act_on_message(world);
+}

@@ -1,0 +1,117 @@
+/* What happens to whole sides: backups brought back, disks not there, databases
+   deleted, clocks set. */
+#include <stdlib.h>
+
+#include "tests/sim/actors.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/sim_db.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_server.h"
+#include "tests/sim/sim_time.h"
+
+static struct sim_disk_copy *maildir_copy;
+static struct sim_server_copy *server_copy;
+static bool is_unmounted;
+
+void operator_finish(void)
+{
+	sim_disk_copy_free(maildir_copy);
+	sim_server_copy_free(server_copy);
+	maildir_copy = NULL;
+	server_copy = NULL;
+	is_unmounted = false;
+}
+
+static void unmount(bool is_to_be)
+{
+	if (is_to_be == is_unmounted)
+		return;
+	is_unmounted = is_to_be;
+	seam_log("operator: the Maildir is %smounted", is_to_be ? "un" : "");
+	if (is_to_be)
+		sim_disk_unmount(WORLD_MAILDIR);
+	else
+		sim_disk_mount(WORLD_MAILDIR);
+}
+
+static void keep_or_restore_maildir(struct world *world)
+{
+	if (maildir_copy == NULL) {
+		seam_log("operator: a copy of the Maildir is made");
+		maildir_copy = sim_disk_copy_take(WORLD_MAILDIR);
+		return;
+	}
+	seam_log("operator: the Maildir is restored");
+	oracle_before_restore();
+	sim_disk_copy_put(maildir_copy, WORLD_MAILDIR, is_one_in(world, 2));
+	oracle_after_restore();
+	sim_disk_copy_free(maildir_copy);
+	maildir_copy = NULL;
+}
+
+static void keep_or_restore_server(void)
+{
+	if (server_copy == NULL) {
+		seam_log("operator: a copy of the server is made");
+		server_copy = sim_server_copy_take();
+		return;
+	}
+	seam_log("operator: the server is restored");
+	oracle_before_restore();
+	sim_server_drop_connections();
+	sim_server_copy_put(server_copy);
+	oracle_after_restore();
+	sim_server_copy_free(server_copy);
+	server_copy = NULL;
+}
+
+static void renumber(struct world *world)
+{
+	const char *mailbox = any_folder(world);
+
+	seam_log("operator: %s is renumbered", mailbox);
+	(void)sim_renumber(mailbox);
+}
+
+void act_operator(struct world *world)
+{
+	if (is_unmounted) {
+		unmount(false);
+		return;
+	}
+	switch (world_choose(world, 4)) {
+	case 0:
+		unmount(true);
+		break;
+	case 1:
+		keep_or_restore_maildir(world);
+		break;
+	case 2:
+		keep_or_restore_server();
+		break;
+	default:
+		renumber(world);
+		break;
+	}
+}
+
+void act_time(struct world *world)
+{
+	switch (world_choose(world, 4)) {
+	case 0:
+		sim_time_jump((int64_t)world_choose(world, 7200) - 3600);
+		break;
+	case 1:
+		sim_time_suspend(UINT64_C(1000) * world_choose(world, 100000));
+		break;
+	default:
+		sim_time_pass(UINT64_C(1000) * world_choose(world, 3600));
+		break;
+	}
+}
+
+void operator_calm(struct world *world)
+{
+	(void)world;
+	unmount(false);
+}

@@ -1,0 +1,307 @@
+#define _GNU_SOURCE /* memmem */
+#include "tests/sim/oracle.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "tests/sim/oracle_internal.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_server.h"
+
+#define SUBJECT "Subject: number "
+
+struct oracle oracle;
+
+/* ---- Messages ---- */
+
+unsigned oracle_new_number(struct world *world)
+{
+	(void)world;
+	if (oracle.number_count + 1 >= ORACLE_NUMBER_MAX)
+		return oracle.number_count;
+	return ++oracle.number_count;
+}
+
+char *oracle_body(struct world *world, unsigned number, size_t *size_out)
+{
+	struct buf text = { 0 };
+
+	buf_add_format(
+		&text, "From: a@example.org\r\n" SUBJECT "%u\r\n", number);
+	/* Some mail has none. */
+	if (number % 5 != 0)
+		buf_add_format(&text, "Message-ID: <%u.%" PRIu64 "@sim>\r\n",
+			number, world->seed);
+	buf_add_format(&text, "\r\n");
+	for (unsigned i = 0; i < number % 7; i++)
+		buf_add_format(&text, "line %u of message %u\r\n", i, number);
+	*size_out = text.size;
+	return buf_steal(&text);
+}
+
+unsigned oracle_number(const void *body, size_t size)
+{
+	const char *text = body;
+	const char *found =
+		size == 0 ? NULL : memmem(text, size, SUBJECT, strlen(SUBJECT));
+	unsigned number = 0;
+
+	if (found == NULL)
+		return 0;
+	found += strlen(SUBJECT);
+	while (found < text + size && *found >= '0' && *found <= '9')
+		number = number * 10 + (unsigned)(*found++ - '0');
+	return number < ORACLE_NUMBER_MAX ? number : 0;
+}
+
+/* ---- Fates ---- */
+
+void oracle_made(unsigned number, bool is_here)
+{
+	oracle.fates[number].made++;
+	if (is_here)
+		oracle.fates[number].made_here++;
+	else
+		oracle.fates[number].made_there++;
+}
+
+void oracle_removed(unsigned number)
+{
+	oracle.fates[number].removed++;
+}
+
+void oracle_touched(unsigned number)
+{
+	oracle.fates[number].is_touched = true;
+}
+
+void oracle_moved(unsigned number)
+{
+	oracle.fates[number].is_touched = true;
+	oracle.fates[number].is_moved = true;
+}
+
+void oracle_before_restore(void)
+{
+	struct census here, there;
+
+	census_here(&here);
+	census_there(&there, true);
+	for (unsigned i = 0; i < ORACLE_NUMBER_MAX; i++) {
+		oracle.fates[i].before_here = here.counts[i];
+		oracle.fates[i].before_there = there.counts[i];
+	}
+}
+
+static void blur(struct fate *fate, unsigned before, unsigned now)
+{
+	if (now > before)
+		fate->made = (uint16_t)(fate->made + now - before);
+	if (now < before)
+		fate->removed = (uint16_t)(fate->removed + before - now);
+	if (now != before)
+		fate->is_blurred = true;
+}
+
+void oracle_after_restore(void)
+{
+	struct census here, there;
+
+	census_here(&here);
+	census_there(&there, true);
+	oracle.is_blurred = true;
+	for (unsigned i = 0; i < ORACLE_NUMBER_MAX; i++) {
+		struct fate *fate = &oracle.fates[i];
+
+		blur(fate, fate->before_here, here.counts[i]);
+		blur(fate, fate->before_there, there.counts[i]);
+	}
+}
+
+/* ---- Census ---- */
+
+static void count_file(void *data, const struct sim_disk_file *file)
+{
+	struct census *census = data;
+
+	/* What is being delivered is no message yet. */
+	if (strstr(file->path, "/tmp/") == NULL)
+		census->counts[oracle_number(file->data, file->size)]++;
+}
+
+void census_here(struct census *census)
+{
+	memset(census, 0, sizeof(*census));
+	sim_disk_walk(WORLD_MAILDIR, false, count_file, census);
+	census->counts[0] = 0;
+}
+
+void census_durable(struct census *census)
+{
+	memset(census, 0, sizeof(*census));
+	sim_disk_walk(SIM_ROOT, true, count_file, census);
+	census->counts[0] = 0;
+}
+
+static bool is_marked(const struct sim_message *message)
+{
+	return (the_world->kind.abilities & SIM_UIDPLUS) == 0 &&
+		(message->system_flags & FLAG_DELETED) != 0;
+}
+
+void census_there(struct census *census, bool is_all)
+{
+	memset(census, 0, sizeof(*census));
+	for (size_t i = 0; i < sim_mailbox_count(); i++) {
+		const struct sim_mailbox *mailbox = sim_mailbox_at(i);
+
+		for (size_t k = 0; k < mailbox->message_count; k++)
+			/* Marked is as good as gone without UIDPLUS. */
+			if (is_all || !is_marked(&mailbox->messages[k]))
+				census->counts[oracle_number(
+					mailbox->messages[k].body,
+					mailbox->messages[k].size)]++;
+	}
+	census->counts[0] = 0;
+}
+
+unsigned oracle_count_here(unsigned number)
+{
+	struct census census;
+
+	census_here(&census);
+	return census.counts[number];
+}
+
+unsigned oracle_count_there(unsigned number)
+{
+	struct census census;
+
+	census_there(&census, true);
+	return census.counts[number];
+}
+
+/* ---- What the product does, as it does it ---- */
+
+static bool is_below(const char *path, const char *root)
+{
+	size_t size = strlen(root);
+
+	return strncmp(path, root, size) == 0 &&
+		(path[size] == '/' || path[size] == '\0');
+}
+
+static bool is_message_path(const char *path)
+{
+	return is_below(path, WORLD_MAILDIR) &&
+		(strstr(path, "/cur/") != NULL ||
+			strstr(path, "/new/") != NULL);
+}
+
+/* A file leaves the Maildir by our hand: somebody must have removed a message
+   like it. */
+static void check_local_removal(const char *path, const char *new_path)
+{
+	size_t size;
+	const void *data = sim_disk_data(new_path, &size);
+	unsigned number = data == NULL ? 0 : oracle_number(data, size);
+	const struct fate *fate = &oracle.fates[number];
+
+	if (number == 0 || fate->removed > 0 || oracle.is_blurred ||
+		oracle_count_here(number) > 0)
+		return;
+	world_violation(5,
+		"message %u is taken out of the Maildir (%s), and "
+		"nobody removed it",
+		number, path);
+}
+
+static void disk_changed(const char *change, const char *path,
+	const char *new_path, bool replaced)
+{
+	if (!is_below(path, WORLD_MAILDIR))
+		return;
+	oracle.maildir_changes++;
+	if (replaced && new_path != NULL && is_message_path(new_path))
+		world_violation(9, "'%s' is overwritten", new_path);
+	if (strcmp(change, "unlink") == 0 && is_message_path(path))
+		world_violation(9, "'%s' is unlinked", path);
+	if (strcmp(change, "rename") == 0 && new_path != NULL &&
+		is_message_path(path) && !is_below(new_path, WORLD_MAILDIR))
+		check_local_removal(path, new_path);
+}
+
+static void server_changed(const char *change, const char *mailbox,
+	const struct sim_message *message)
+{
+	unsigned number = oracle_number(message->body, message->size);
+	const struct fate *fate = &oracle.fates[number];
+
+	seam_log("server: %s %s UID %u (message %u)", change, mailbox,
+		message->uid, number);
+	if (strcmp(change, "expunge") != 0 || number == 0 ||
+		fate->removed > 0 || oracle.is_blurred ||
+		oracle_count_there(number) > 1)
+		return;
+	world_violation(4,
+		"message %u is expunged in %s, and nobody removed "
+		"it",
+		number, mailbox);
+}
+
+static bool has_text(const char *text, const char *part)
+{
+	return strstr(text, part) != NULL;
+}
+
+/* An APPEND without an intent is a double after the next crash. */
+static void check_intent(const struct sim_command *command)
+{
+	struct state *state = the_world->account->state;
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+
+	if (state_is_writing(state))
+		world_violation(14, "%s within a transaction", command->name);
+	while (state_next_intent(state, &cursor, &intent))
+		if (intent.kind == INTENT_UPLOAD &&
+			intent.content.size == command->body_size)
+			return;
+	world_violation(
+		14, "APPEND to %s without an intent", command->destination);
+}
+
+static void check_command(const struct sim_command *command)
+{
+	const char *name = command->name;
+
+	if (strcmp(name, "EXPUNGE") == 0 || strcmp(name, "CLOSE") == 0)
+		world_violation(7, "%s on the wire", name);
+	if (has_text(name, "STORE") && !has_text(command->line, "+FLAGS") &&
+		!has_text(command->line, "-FLAGS"))
+		world_violation(8, "STORE replaces flags: %s", command->line);
+	if (strcmp(name, "DELETE") == 0 && command->destination != NULL) {
+		const struct sim_mailbox *mailbox =
+			sim_mailbox(command->destination);
+
+		if (mailbox != NULL && mailbox->message_count > 0 &&
+			!oracle.is_blurred)
+			seam_log("DELETE of %s with %zu messages",
+				command->destination, mailbox->message_count);
+	}
+	if (strcmp(name, "APPEND") == 0 && the_world->account != NULL)
+		check_intent(command);
+}
+
+void oracle_begin(struct world *world)
+{
+	(void)world;
+	memset(&oracle, 0, sizeof(oracle));
+	sim_disk_set_change_hook(disk_changed);
+	sim_server_set_change_hook(server_changed);
+	sim_server_set_command_hook(check_command);
+}

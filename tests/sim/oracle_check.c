@@ -1,0 +1,397 @@
+/* The rules that are checked between sessions, and in the end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "tests/sim/oracle_internal.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_server.h"
+
+/* ---- Nothing lost, nothing made up ---- */
+
+static void check_conservation(void)
+{
+	struct census durable, there;
+
+	census_durable(&durable);
+	census_there(&there, true);
+	for (unsigned i = 1; i <= oracle.number_count; i++) {
+		const struct fate *fate = &oracle.fates[i];
+
+		if (fate->made > fate->removed && durable.counts[i] == 0 &&
+			there.counts[i] == 0)
+			world_violation(1, "message %u is lost", i);
+	}
+}
+
+struct bodies {
+	struct world *world;
+};
+
+/* LF line ends become CRLF; caller frees. */
+static char *with_crlf(const char *data, size_t size, size_t *size_out)
+{
+	struct buf text = { 0 };
+
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] == '\n' && (i == 0 || data[i - 1] != '\r'))
+			buf_add_byte(&text, '\r');
+		buf_add_byte(&text, (uint8_t)data[i]);
+	}
+	*size_out = text.size;
+	return buf_steal(&text);
+}
+
+static void check_body(
+	struct world *world, const char *where, const char *data, size_t size)
+{
+	unsigned number = oracle_number(data, size);
+	size_t wanted_size;
+	char *wanted = oracle_body(world, number, &wanted_size);
+	bool is_same = number != 0 && size == wanted_size &&
+		memcmp(data, wanted, size) == 0;
+
+	free(wanted);
+	if (!is_same)
+		world_violation(2, "bytes nobody made, in %s", where);
+}
+
+static void check_file(void *data, const struct sim_disk_file *file)
+{
+	struct world *world = data;
+	size_t size;
+	char *text;
+
+	if (strstr(file->path, "/cur/") == NULL &&
+		strstr(file->path, "/new/") == NULL)
+		return;
+	text = with_crlf(file->data, file->size, &size);
+	check_body(world, file->path, text, size);
+	free(text);
+}
+
+static void check_bodies(struct world *world)
+{
+	if ((world->kind.quirks & SIM_REWRITES) != 0)
+		return;
+	sim_disk_walk(WORLD_MAILDIR, false, check_file, world);
+	for (size_t i = 0; i < sim_mailbox_count(); i++) {
+		const struct sim_mailbox *mailbox = sim_mailbox_at(i);
+
+		for (size_t k = 0; k < mailbox->message_count; k++)
+			check_body(world, mailbox->name,
+				(const char *)mailbox->messages[k].body,
+				mailbox->messages[k].size);
+	}
+}
+
+static void check_wire(void)
+{
+	struct sim_server_counts counts;
+
+	sim_server_counts(&counts);
+	if (counts.bads > 0)
+		world_violation(38, "the server answered BAD");
+}
+
+void oracle_check_all(struct world *world)
+{
+	check_conservation();
+	check_bodies(world);
+	check_wire();
+}
+
+/* The indexes are those of the records, whatever moment it died in. */
+static void check_state(void)
+{
+	struct error error = { 0 };
+	struct state *state = state_open(WORLD_STATE "/home/state.mdb", &error);
+
+	/* Maybe there is none yet. */
+	if (state == NULL)
+		return;
+	if (!state_check(state, &error)) {
+		state_close(state);
+		world_violation(21, "%s", error.message);
+	}
+	state_close(state);
+}
+
+void oracle_after_death(struct world *world)
+{
+	check_state();
+	oracle_check_all(world);
+}
+
+/* ---- Equal ---- */
+
+static const char *folder_path(struct world *world, uint32_t folder_id)
+{
+	struct account_folder *folder =
+		account_folder(world->account, folder_id);
+
+	return folder == NULL ? "?" : folder->record.path;
+}
+
+static unsigned number_of_file(struct world *world, const struct pair *pair)
+{
+	static const char *const PARTS[] = { "cur", "new" };
+	unsigned number = 0;
+
+	if (pair->local.presence != PRESENCE_PRESENT ||
+		pair->local.name == NULL)
+		return 0;
+	for (size_t i = 0; i < 2 && number == 0; i++) {
+		char *path = alloc_format(WORLD_MAILDIR "/%s/%s/%s",
+			folder_path(world, pair->local.folder_id), PARTS[i],
+			pair->local.name);
+		size_t size;
+		const void *data = sim_disk_data(path, &size);
+
+		if (data != NULL)
+			number = oracle_number(data, size);
+		free(path);
+	}
+	return number;
+}
+
+static unsigned number_of_uid(struct world *world, const struct pair *pair)
+{
+	const struct sim_mailbox *mailbox =
+		sim_mailbox(folder_path(world, pair->remote.folder_id));
+
+	if (pair->remote.presence != PRESENCE_PRESENT || mailbox == NULL)
+		return 0;
+	for (size_t i = 0; i < mailbox->message_count; i++)
+		if (mailbox->messages[i].uid == pair->remote.uid)
+			return oracle_number(mailbox->messages[i].body,
+				mailbox->messages[i].size);
+	return 0;
+}
+
+static bool open_account(struct world *world)
+{
+	struct account_report report = { 0 };
+
+	world->loop = loop_new(&world->error);
+	world->account =
+		account_open(world->config, &world->config->accounts[0],
+			&report, world->loop, &world->error);
+	return world->account != NULL;
+}
+
+static void close_account(struct world *world)
+{
+	account_close(world->account);
+	world->account = NULL;
+	loop_free(world->loop);
+	world->loop = NULL;
+}
+
+/* What is listed as held, with its reason, is not expected to be equal. */
+static void drop_held(
+	struct world *world, struct view *here, struct view *there)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	if (!open_account(world)) {
+		close_account(world);
+		return;
+	}
+	arena_init(&arena);
+	while (state_next_unsettled(
+		world->account->state, &cursor, &arena, &pair)) {
+		unsigned number = number_of_file(world, &pair);
+
+		if (number == 0)
+			number = number_of_uid(world, &pair);
+		if (pair.hold != HOLD_NONE && number != 0) {
+			view_drop(here, number);
+			view_drop(there, number);
+		}
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	close_account(world);
+}
+
+static bool is_same(const struct view *here, const struct view *there)
+{
+	if (here->count != there->count)
+		return false;
+	for (size_t i = 0; i < here->count; i++)
+		if (strcmp(here->items[i].text, there->items[i].text) != 0)
+			return false;
+	return true;
+}
+
+bool oracle_is_equal(struct world *world)
+{
+	struct view here = { 0 }, there = { 0 };
+	bool is_equal;
+
+	view_here(world, &here);
+	view_there(world, &there);
+	is_equal = is_same(&here, &there);
+	if (!is_equal) {
+		drop_held(world, &here, &there);
+		is_equal = is_same(&here, &there);
+	}
+	view_finish(&here);
+	view_finish(&there);
+	return is_equal;
+}
+
+static void log_view(
+	const char *side, const struct view *view, const struct view *other)
+{
+	for (size_t i = 0; i < view->count; i++) {
+		bool is_there = false;
+
+		for (size_t k = 0; k < other->count && !is_there; k++)
+			is_there = strcmp(view->items[i].text,
+					   other->items[k].text) == 0;
+		seam_log("%s%s: %s", is_there ? "both, " : "only ", side,
+			view->items[i].text);
+	}
+}
+
+static void log_unsettled(struct world *world)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	if (!open_account(world)) {
+		close_account(world);
+		return;
+	}
+	arena_init(&arena);
+	while (state_next_unsettled(
+		world->account->state, &cursor, &arena, &pair)) {
+		seam_log("unsettled %u: synced %d in %u; here %u in %u as %s; "
+			 "there %u in %u UID %u; hold %u (%s), retry in %d s",
+			(unsigned)pair.mid, pair.synced.is_set,
+			pair.synced.folder_id, pair.local.presence,
+			pair.local.folder_id,
+			pair.local.name == NULL ? "-" : pair.local.name,
+			pair.remote.presence, pair.remote.folder_id,
+			pair.remote.uid, pair.hold,
+			pair.reason == NULL ? "" : pair.reason,
+			(int)(pair.retry_at - account_now()));
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	close_account(world);
+}
+
+void oracle_explain(struct world *world)
+{
+	struct view here = { 0 }, there = { 0 };
+
+	view_here(world, &here);
+	view_there(world, &there);
+	log_view("here", &here, &there);
+	log_view("there", &there, &here);
+	view_finish(&here);
+	view_finish(&there);
+	log_unsettled(world);
+}
+
+/* ---- In the end ---- */
+
+/* Without MOVE a message is in two places for a moment, and somebody who moves
+   one of the two right then leaves two; an APPEND that is committed after its
+   connection died and whose copy is moved before it is seen stays. */
+static unsigned doubles_allowed(
+	const struct world *world, const struct fate *fate)
+{
+	bool has_no_move = (world->kind.abilities & SIM_MOVE) == 0;
+	bool is_late = (world->kind.quirks & SIM_LATE_APPEND) != 0;
+
+	return fate->is_moved && (has_no_move || is_late) ? 1 : 0;
+}
+
+/* One made here and one made there, of equal content, may be taken for one
+   message. */
+static unsigned merges_allowed(const struct fate *fate)
+{
+	return fate->made_here < fate->made_there ? fate->made_here
+						  : fate->made_there;
+}
+
+static bool can_hide(const struct world *world, const struct fate *fate)
+{
+	return (world->kind.abilities & SIM_UIDPLUS) == 0 && fate->is_touched;
+}
+
+static void check_number(struct world *world, unsigned number, unsigned count)
+{
+	const struct fate *fate = &oracle.fates[number];
+	unsigned least = fate->made > fate->removed + merges_allowed(fate)
+		? fate->made - fate->removed - merges_allowed(fate)
+		: 0;
+
+	if (fate->is_blurred) {
+		world_require(count > 0 || fate->made <= fate->removed, 1,
+			"lost after a restore");
+		return;
+	}
+	if (count > fate->made + doubles_allowed(world, fate)) {
+		oracle_explain(world);
+		world_violation(3,
+			"message %u is there %u times, made %u, removed %u",
+			number, count, fate->made, fate->removed);
+	}
+	/* Somebody marked it: as good as gone, to who cannot expunge. */
+	if (count < least && !can_hide(world, fate)) {
+		oracle_explain(world);
+		world_violation(32,
+			"message %u is there %u times, made %u, removed %u",
+			number, count, fate->made, fate->removed);
+	}
+}
+
+static void check_numbers(struct world *world)
+{
+	struct census here, there;
+
+	census_here(&here);
+	census_there(&there, false);
+	for (unsigned i = 1; i <= oracle.number_count; i++) {
+		check_number(world, i, here.counts[i]);
+		check_number(world, i, there.counts[i]);
+	}
+}
+
+static void check_quiet(struct world *world)
+{
+	struct sim_server_counts before, after;
+	uint64_t changes = oracle.maildir_changes;
+
+	sim_server_counts(&before);
+	if (!world_calm_session(world))
+		world_violation(
+			26, "a further sync fails: %s", world->error.message);
+	sim_server_counts(&after);
+	if (after.changes != before.changes)
+		world_violation(26, "a further sync changes the server");
+	if (oracle.maildir_changes != changes)
+		world_violation(26, "a further sync changes the Maildir");
+	if (after.bodies_out != before.bodies_out)
+		world_violation(35, "a further sync fetches bodies");
+	if (after.commands - before.commands > 8 + 6 * sim_mailbox_count())
+		world_violation(36, "a further sync takes %u commands",
+			(unsigned)(after.commands - before.commands));
+}
+
+void oracle_check_end(struct world *world)
+{
+	oracle_check_all(world);
+	check_numbers(world);
+	check_quiet(world);
+	check_state();
+}

@@ -1,0 +1,52 @@
+/* Shared by the files of the oracle. */
+#ifndef TESTS_SIM_ORACLE_INTERNAL_H
+#define TESTS_SIM_ORACLE_INTERNAL_H
+
+#include "base/buf.h"
+#include "tests/sim/oracle.h"
+
+struct fate {
+	uint16_t made, removed;
+	uint16_t made_here, made_there;
+	uint16_t before_here, before_there; /* a restore */
+	bool is_touched, is_moved;
+	/* An operator's restore: how many there should be is not known. */
+	bool is_blurred;
+};
+
+struct oracle {
+	struct fate fates[ORACLE_NUMBER_MAX];
+	unsigned number_count;
+	bool is_blurred;
+	uint64_t maildir_changes; /* by the product */
+};
+
+extern struct oracle oracle;
+
+/* How many copies of each number there are. */
+struct census {
+	uint16_t counts[ORACLE_NUMBER_MAX];
+};
+void census_here(struct census *census);
+void census_there(struct census *census, bool is_all);
+/* What would be left of the whole disk, retention included, by a power cut. */
+void census_durable(struct census *census);
+
+/* A message on one side, for comparing. */
+struct view_item {
+	unsigned number;
+	char *text; /* folder, flags, keywords, date */
+};
+struct view {
+	struct view_item *items;
+	size_t count, capacity;
+};
+void view_here(struct world *world, struct view *view);
+void view_there(struct world *world, struct view *view);
+void view_add(struct view *view, unsigned number, char *text);
+void view_sort(struct view *view);
+/* Takes all of that number out. */
+void view_drop(struct view *view, unsigned number);
+void view_finish(struct view *view);
+
+#endif

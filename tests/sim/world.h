@@ -1,0 +1,122 @@
+/* One simulated world: an account whose worker runs on a simulated disk, state,
+   clock and server, people who act on both sides, and everything that can fail.
+   What happens is decided by one seed and one array of choices. */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "syncd/worker/account.h"
+#include "tests/sim/choices.h"
+#include "tests/sim/seam.h"
+
+#define WORLD_MAILDIR   "/sim/mail"
+#define WORLD_STATE     "/sim/state"
+#define WORLD_RETENTION "/sim/state/home"
+
+enum event {
+	EVENT_NOTHING,
+	EVENT_THERE,        /* somebody acts on the server */
+	EVENT_HERE,         /* a mail reader acts on the Maildir */
+	EVENT_OPERATOR,     /* restores, unmounts, deletes the database … */
+	EVENT_KILL_BEFORE,  /* the process dies before the call's effect */
+	EVENT_KILL_AFTER,   /* after it, before its result is known */
+	EVENT_POWER_BEFORE, /* the same with the machine */
+	EVENT_POWER_AFTER,
+	EVENT_CUT,  /* connections break */
+	EVENT_FAIL, /* the call fails */
+	EVENT_TIME, /* time passes; the machine sleeps; the clock is set */
+	EVENT_COUNT,
+};
+
+/* What kind of world it is. From the seed alone, so that it stays the same
+   while a failing run is cut down. */
+struct world_kind {
+	uint32_t abilities, quirks; /* sim_server.h */
+	unsigned gap; /* mean number of seam calls between events; 0 = none */
+	unsigned weights[EVENT_COUNT];
+	unsigned sessions; /* starts of the worker before it becomes quiet */
+	unsigned messages; /* at first, on both sides together */
+	bool has_twins;    /* messages of equal content */
+	bool has_keywords;
+	bool has_folder_acts; /* folders are made, renamed, removed */
+	bool is_one_pass;     /* `sync`; else passes as the daemon makes them */
+	bool conflict_delete;
+	bool is_plain; /* see world_is_plain */
+	int64_t granularity_ns;
+	bool has_attributes, reuses_inodes, has_birth_times;
+	unsigned event_queue_max;
+};
+
+struct world {
+	uint64_t seed;
+	struct world_kind kind;
+	struct choices choices;
+	struct config *config;
+	struct loop *loop;
+	struct account *account; /* NULL = not running */
+	struct error error;
+	unsigned message_count; /* numbers given out */
+	unsigned name_count;
+	/* The seam. */
+	bool is_product; /* its code is at work: calls are steps */
+	bool is_calm;    /* no events any more */
+	uint64_t step, next_event_step;
+	enum event pending; /* an AFTER event, at the end of this call */
+	jmp_buf death;
+	bool is_power_cut; /* how it died */
+	/* A crash at a chosen step instead of chance (crash sweep): 0 = none.
+	 */
+	uint64_t sweep_step;
+	enum event sweep_event;
+	/* Findings. */
+	char failure[512]; /* "" = none yet */
+	uint64_t hash;     /* of the transcript */
+	bool shows;        /* print the transcript */
+	jmp_buf failed;
+	bool can_fail; /* `failed` is set */
+};
+
+/* There is one world at a time: seams have no argument for it. */
+extern struct world *the_world;
+
+/* `kind` NULL: from the seed. Takes the choices over. */
+void world_begin(struct world *world, uint64_t seed,
+	const struct world_kind *kind, const struct choices *choices);
+void world_end(struct world *world);
+struct world_kind world_kind_from_seed(uint64_t seed);
+
+/* Only worlds with a server that has MOVE and UIDPLUS and does nothing wrong,
+   without operators, failing calls, equal messages, acts on folders and files
+   rewritten in place: for a first look at a change. */
+extern bool world_is_plain;
+
+/* Runs the worker once, from its start to its end or death: a sync, or some
+   passes with waits in between. True: it ended by itself, in order. */
+bool world_session(struct world *world, unsigned passes);
+/* As `session`, whatever was decided about events. */
+bool world_calm_session(struct world *world);
+
+/* Sessions until both sides are equal, then all checks of a quiet world. */
+void world_settle(struct world *world);
+
+/* A violated rule: notes it and leaves the run by longjmp. `rule` is the number
+   of the invariant in doc/reliability.md. */
+void world_violation(unsigned rule, const char *format, ...)
+	__attribute__((noreturn, format(printf, 2, 3)));
+void world_require(bool is_good, unsigned rule, const char *what);
+
+/* A number below `limit` from the world's choices. */
+unsigned world_choose(struct world *world, unsigned limit);
+
+/* The whole run: populate, sessions with events, calm, checks. False: failure
+   is set. */
+bool world_run(struct world *world);
+/* Any other run. */
+bool world_play(struct world *world, void (*play)(struct world *world));
+
+#endif
