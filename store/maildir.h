@@ -23,6 +23,10 @@
 #define MAILDIR_TMP_AGE_SECONDS  129600   /* 36 h, as everybody does */
 #define MAILDIR_ACCOUNT_SIZE_MAX 128
 
+/* The one ioctl() made here: FS_IOC_GETFSUUID of Linux 6.9, which older headers
+   lack. */
+#define MAILDIR_UUID_COMMAND 0x80111500U
+
 struct maildir;
 
 struct maildir_options {

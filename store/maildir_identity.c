@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
@@ -13,6 +14,8 @@
 
 #include "base/number.h"
 #include "store/maildir_internal.h"
+
+#define XFS_MAGIC 0x58465342
 
 static const char ATTRIBUTE[] = "user.mailtwin";
 
@@ -140,12 +143,35 @@ uint64_t directory_identity(int fd, const char *name)
 			stat.stx_btime.tv_nsec);
 }
 
+/* What MAILDIR_UUID_COMMAND fills in. */
+struct file_system_uuid {
+	uint8_t size;
+	uint8_t bytes[16];
+};
+
+/* 0 when the kernel does not tell. */
+static uint64_t file_system_uuid(int fd)
+{
+	struct file_system_uuid uuid = { .size = 0 };
+
+	if (ioctl(fd, MAILDIR_UUID_COMMAND, &uuid) == -1 ||
+		uuid.size != sizeof(uuid.bytes))
+		return 0;
+	return number_read_be64(uuid.bytes) ^ number_read_be64(uuid.bytes + 8);
+}
+
+/* What xfs has in f_fsid is the device's number, which may be another one
+   after the next start of the machine. */
 static uint64_t file_system_id(int fd)
 {
 	struct statfs stat;
 	uint64_t id = 0;
 
-	if (fstatfs(fd, &stat) == 0)
+	if (fstatfs(fd, &stat) == -1)
+		return 0;
+	if ((uint32_t)stat.f_type == XFS_MAGIC)
+		id = file_system_uuid(fd);
+	if (id == 0)
 		memcpy(&id, &stat.f_fsid,
 			sizeof(id) < sizeof(stat.f_fsid) ? sizeof(id)
 							 : sizeof(stat.f_fsid));

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "store/maildir.h"
 #include "syncd/worker/confine_internal.h"
 
 #if defined(__x86_64__)
@@ -276,7 +277,7 @@ static const uint32_t FILE_COMMANDS[] = { F_DUPFD, F_GETFD, F_SETFD, F_GETFL,
 	F_OFD_SETLKW, F_DUPFD_CLOEXEC, F_GETPIPE_SZ };
 /* Not TIOCSTI, which types on the terminal that standard error may be. */
 static const uint32_t DEVICE_COMMANDS[] = { TCGETS, TIOCGWINSZ, FIONREAD,
-	FIONBIO, FIOCLEX, FIONCLEX };
+	FIONBIO, FIOCLEX, FIONCLEX, MAILDIR_UUID_COMMAND };
 #if !CONFINE_SANITIZED
 static const uint32_t PROCESS_COMMANDS[] = { PR_SET_NAME, PR_GET_NAME,
 	PR_GET_DUMPABLE, PR_SET_VMA };
