@@ -64,8 +64,19 @@ static bool is_dead(uint32_t pid)
 		(kill((pid_t)pid, 0) == -1 && errno == ESRCH);
 }
 
-/* Of a lock of another host nothing is known but its age. */
-static bool is_orphan(int directory, const char *name)
+/* Older than this machine's last start. A second is left for the time that a
+   file takes from a clock that ticks seldom. */
+static bool is_of_earlier_start(const struct stat *stat)
+{
+	int64_t start_ms = now_ms(CLOCK_REALTIME) - now_ms(CLOCK_BOOTTIME);
+
+	return (int64_t)stat->st_mtime * 1000 + 1000 < start_ms;
+}
+
+/* Of a lock of another host nothing is known but its age. When the power went,
+   the name of a lock may be on the disk without what was written into it, and
+   its holder's number may be that of another process. */
+static bool is_orphan(int directory, const char *name, const struct stat *stat)
 {
 	char owner[OWNER_SIZE_MAX + 1];
 	char host[HOST_SIZE_MAX + 1];
@@ -73,11 +84,13 @@ static bool is_orphan(int directory, const char *name)
 	uint32_t pid;
 
 	read_owner(directory, name, owner);
+	if (*owner == '\0')
+		return is_of_earlier_start(stat);
 	colon = strchr(owner, ':');
 	return colon != NULL && get_host(host) &&
 		strcmp(colon + 1, host) == 0 &&
 		number_parse_u32(owner, (size_t)(colon - owner), &pid) &&
-		is_dead(pid);
+		(is_dead(pid) || is_of_earlier_start(stat));
 }
 
 static bool is_stale(int directory, const char *name, struct stat *stat)
@@ -86,7 +99,7 @@ static bool is_stale(int directory, const char *name, struct stat *stat)
 		return false;
 	return (int64_t)stat->st_mtime + DOTLOCK_AGE_SECONDS <
 		now_ms(CLOCK_REALTIME) / 1000 ||
-		is_orphan(directory, name);
+		is_orphan(directory, name, stat);
 }
 
 /* Twice looked at, so that a lock somebody just took over is left alone. */

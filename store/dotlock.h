@@ -18,7 +18,8 @@ enum dotlock_result {
 
 /* Takes the lock `name` in the open `directory`; blocks for at most
    `patience_ms` (0 = try once). A lock is taken over when its holder was a
-   process of this host that is dead, at once, or when it is too old. */
+   process of this host that is dead, at once; when it tells this host or nobody
+   and is older than the last start of this machine; or when it is too old. */
 enum dotlock_result dotlock_take(int directory, const char *name,
 	unsigned patience_ms, struct error *error) MUST_CHECK;
 

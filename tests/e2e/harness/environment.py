@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -69,6 +70,16 @@ def wait_until(condition, timeout=20, what="the condition", pause=0.02):
         if time.monotonic() > deadline:
             raise Failure(f"{what}: not within {timeout} s")
         time.sleep(pause)
+
+
+def after_a_start(*command):
+    """The command, to which the machine seems to have been started just now;
+    None where there are no time namespaces, or they are not for us."""
+    passed = int(time.clock_gettime(time.CLOCK_BOOTTIME))
+    found = ["unshare", "--time", "--boottime", f"-{passed}", *command]
+    tried = subprocess.run([*found[:4], "true"], check=False,
+                           stderr=subprocess.DEVNULL)
+    return found if tried.returncode == 0 else None
 
 
 def is_listening(port):
