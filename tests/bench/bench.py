@@ -9,6 +9,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "e2e")]
 
 # pylint: disable=wrong-import-position
 import latency
+import power_cuts
 import throughput
 
 
@@ -17,6 +18,7 @@ def main():
     works = parser.add_subparsers(required=True, metavar="WORK")
     throughput.add_commands(works)
     latency.add_command(works)
+    power_cuts.add_command(works)
     options = parser.parse_args()
     return options.run(options)
 

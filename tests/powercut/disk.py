@@ -1,0 +1,207 @@
+"""A file system on a disk that is recorded, and the disks a power cut leaves.
+
+A disk with a cache of its own promises one thing: what was written before a
+flush began is there after the flush has ended. Of what was written later, any
+part may be there, in any order: all, nothing, or every second block."""
+
+import contextlib
+import ctypes
+import os
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import environment
+
+HEADER = struct.Struct("=QII")
+WRITE, FLUSH = 1, 2
+BLOCK = 4096
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
+ROOM = 2 << 30  # wanted in memory
+
+# As small as each will have it; without what would be done later in the
+# background, and with what is needed to mount a twin of one mounted before.
+KINDS = {
+    "ext4": (128, ["mkfs.ext4", "-q", "-F", "-J", "size=4", "-E",
+                   "lazy_itable_init=0,lazy_journal_init=0"], ""),
+    "xfs": (300, ["mkfs.xfs", "-q", "-f"], ",nouuid"),
+    "btrfs": (128, ["mkfs.btrfs", "-q", "-f"], ""),
+}
+
+
+def run(*command):
+    done = subprocess.run([str(each) for each in command], check=False,
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True)
+    if done.returncode != 0:
+        raise environment.Failure(f"{' '.join(map(str, command))}: "
+                                  f"{done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def be_alone():
+    """What is mounted from here on is seen by this process and those it
+    starts, and goes when they end, however they end."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(
+            None, b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+        raise OSError(ctypes.get_errno(), "no mount namespace of our own")
+
+
+def live_in_memory():
+    """Nothing here has to outlive the test, and much of it is written."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > ROOM:
+        tempfile.tempdir = str(memory)
+
+
+def block_log():
+    named = os.environ.get("BLOCK_LOG")
+    return named if named and os.access(named, os.X_OK) else None
+
+
+def missing(kind):
+    """Why there can be no recorded disk with this file system, or None."""
+    if os.getuid() != 0:
+        return "only root may mount"
+    if not os.path.exists("/dev/fuse"):
+        return "the kernel has no FUSE"
+    if not block_log():
+        return "block_log was not built: no libfuse3-dev, or no BLOCK_LOG"
+    if not shutil.which(KINDS[kind][1][0], path=os.defpath + ":/usr/sbin:/sbin"):
+        return f"no {KINDS[kind][1][0]} (script/setup --tests)"
+    return try_mount(kind)
+
+
+def try_mount(kind):
+    directory = environment.temporary_directory("power-cut")
+    try:
+        make_image(kind, directory / "image")
+        (directory / "there").mkdir()
+        mount(kind, directory / "image", directory / "there")
+        unmount(directory / "there")
+    except environment.Failure as problem:
+        return f"no loop device with {kind}: {problem}"
+    finally:
+        environment.remove_tree(directory)
+    return None
+
+
+def make_image(kind, path):
+    size, command, _ = KINDS[kind]
+    raw = path.with_name(path.name + ".raw")
+    with open(raw, "wb") as file:
+        file.truncate(size << 20)
+    run(*command, raw)
+    run("cp", "--sparse=always", raw, path)
+    raw.unlink()
+
+
+def mount(kind, image, place):
+    run("mount", "-t", kind, "-o", "loop,noatime" + KINDS[kind][2], image,
+        place)
+
+
+def unmount(place):
+    environment.wait_until(lambda: try_unmount(place), 30, f"umount {place}",
+                           pause=0.05)
+
+
+def try_unmount(place):
+    """A program that was just ended may still hold a file."""
+    return subprocess.run(["umount", str(place)], check=False,
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+@contextlib.contextmanager
+def other_number(directory):
+    """Takes the number that the disk had: another start, another number."""
+    image, place = directory / "other", directory / "mounted"
+    with open(image, "wb") as file:
+        file.truncate(1 << 20)
+    run("mkfs.ext4", "-q", "-F", "-O", "^has_journal", image)
+    place.mkdir()
+    # Mounted, it goes with us, however we end.
+    run("mount", "-t", "ext4", "-o", "loop", image, place)
+    try:
+        yield
+    finally:
+        unmount(place)
+
+
+class Log:
+    """What block_log wrote."""
+
+    def __init__(self, path):
+        self.data = path.read_bytes()
+
+    def records(self, start, end):
+        """(kind, offset, bytes) of those between two places."""
+        while start < end:
+            offset, size, kind = HEADER.unpack_from(self.data, start)
+            start += HEADER.size
+            yield kind, offset, memoryview(self.data)[start:start + size]
+            start += size
+
+    def writes(self, start, end):
+        return [(offset, data) for kind, offset, data
+                in self.records(start, end) if kind == WRITE]
+
+
+def all_of(writes, _):
+    return writes
+
+
+def none_of(_, __):
+    return []
+
+
+def half_of(writes, source):
+    """In every second case whole writes, else single blocks of them."""
+    if source.random() < 0.5:
+        writes = [(offset + start, data[start:start + BLOCK])
+                  for offset, data in writes
+                  for start in range(0, len(data), BLOCK)]
+    return [each for each in writes if source.random() < 0.5]
+
+
+PARTS = {"all": all_of, "none": none_of, "half": half_of}
+
+
+class Rebuilder:
+    """Makes the image as it was at one place of the log after the other."""
+
+    def __init__(self, log, base, directory):
+        self.log = log
+        self.current = directory / "current"
+        self.directory = directory
+        self.place = 0
+        self.count = 0
+        run("cp", "--sparse=always", base, self.current)
+
+    def advance(self, place):
+        if place < self.place:
+            raise ValueError("places come in their order")
+        self.write(self.current, self.log.writes(self.place, place))
+        self.place = place
+
+    @staticmethod
+    def write(path, writes):
+        with open(path, "r+b", buffering=0) as file:
+            for offset, data in writes:
+                file.seek(offset)
+                file.write(data)
+
+    def image(self, durable, end, part, seed):
+        """Durable up to one place, and a part of what follows until another.
+        Returns the path of an image of its own."""
+        self.advance(durable)
+        self.count += 1
+        path = self.directory / f"image-{self.count}"
+        run("cp", "--sparse=auto", self.current, path)
+        self.write(path, PARTS[part](self.log.writes(durable, end),
+                                     random.Random(seed)))
+        return path
