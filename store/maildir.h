@@ -207,7 +207,8 @@ enum maildir_result maildir_open_message(struct maildir *maildir,
 	const struct maildir_place *place, int *fd_out,
 	struct maildir_file *file_out, struct error *error) MUST_CHECK;
 
-/* Renames, never over another file. Not durable: maildir_sync_folder() for
+/* Renames, never over another file; of a file with both names the new one
+   stays. Not durable: maildir_sync_folder() for
    both ends. DONE, MISSING, EXISTS, ERROR; ERROR_REFUSED with ERROR when `to`
    is on another file system (system_error EXDEV). */
 enum maildir_result maildir_rename(struct maildir *maildir,

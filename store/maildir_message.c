@@ -202,6 +202,33 @@ enum maildir_result maildir_open_message(struct maildir *maildir,
 	return MAILDIR_DONE;
 }
 
+static bool is_same_name(
+	int from_fd, const char *from, int to_fd, const char *to)
+{
+	struct stat from_stat, to_stat;
+
+	return strcmp(from, to) == 0 &&
+		(fstat(from_fd, &from_stat) == -1 ||
+			fstat(to_fd, &to_stat) == -1 ||
+			(from_stat.st_dev == to_stat.st_dev &&
+				from_stat.st_ino == to_stat.st_ino));
+}
+
+/* A power cut amid a rename can leave a file with both names (btrfs does). Done
+   again, it ends as one. */
+static bool end_rename(int from_fd, const char *from, int to_fd, const char *to)
+{
+	struct stat from_stat, to_stat;
+
+	return !is_same_name(from_fd, from, to_fd, to) &&
+		fstatat(from_fd, from, &from_stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+		fstatat(to_fd, to, &to_stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISREG(from_stat.st_mode) &&
+		from_stat.st_dev == to_stat.st_dev &&
+		from_stat.st_ino == to_stat.st_ino &&
+		unlinkat(from_fd, from, 0) == 0;
+}
+
 enum maildir_result maildir_rename(struct maildir *maildir,
 	const struct maildir_place *from, const struct maildir_place *to,
 	struct error *error)
@@ -220,7 +247,9 @@ enum maildir_result maildir_rename(struct maildir *maildir,
 	if (rename_exclusive(from_fd, from->name, to_fd, to->name) == 0)
 		return MAILDIR_DONE;
 	if (errno == EEXIST)
-		return MAILDIR_EXISTS;
+		return end_rename(from_fd, from->name, to_fd, to->name)
+			? MAILDIR_DONE
+			: MAILDIR_EXISTS;
 	if (errno == ENOENT)
 		return MAILDIR_MISSING;
 	error_set_errno(error, "cannot rename '%s' in '%s' to '%s' in '%s'",

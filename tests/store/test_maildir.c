@@ -328,6 +328,37 @@ static void test_renaming_never_overwrites(void **state)
 		tree.maildir, "nowhere", MAILDIR_NEW, NULL));
 }
 
+static void make_link(const char *from, const char *to)
+{
+	int root = open(tree.root, O_RDONLY | O_DIRECTORY);
+
+	assert_true(root >= 0);
+	assert_int_equal(linkat(root, from, root, to, 0), 0);
+	close(root);
+}
+
+/* As a power cut amid a rename may leave it. */
+static void test_of_two_names_of_one_file_the_new_one_stays(void **state)
+{
+	(void)state;
+	mail_tree_write(&tree, "INBOX/cur/a:2,", "a");
+	make_link("INBOX/cur/a:2,", "INBOX/cur/a:2,S");
+	assert_int_equal(move("a:2,", "INBOX", false, "a:2,S"), MAILDIR_DONE);
+	assert_false(mail_tree_has(&tree, "INBOX/cur/a:2,"));
+	assert_true(mail_tree_has(&tree, "INBOX/cur/a:2,S"));
+	/* One name, and a link that somebody keeps elsewhere. */
+	make_link("INBOX/cur/a:2,S", "backup");
+	assert_int_equal(
+		move("a:2,S", "INBOX", false, "a:2,S"), MAILDIR_EXISTS);
+	assert_true(mail_tree_has(&tree, "INBOX/cur/a:2,S"));
+	assert_int_equal(maildir_create_folder(tree.maildir, "Work", NULL),
+		MAILDIR_DONE);
+	make_link("backup", "Work/cur/a:2,S");
+	assert_int_equal(move("a:2,S", "Work", false, "a:2,S"), MAILDIR_DONE);
+	assert_false(mail_tree_has(&tree, "INBOX/cur/a:2,S"));
+	assert_true(mail_tree_has(&tree, "Work/cur/a:2,S"));
+}
+
 /* A cached descriptor would still lead to the renamed folder. */
 static void test_names_lead_to_what_has_them_now(void **state)
 {
@@ -453,6 +484,7 @@ int main(void)
 		IN_TREE(test_only_regular_files_are_opened),
 		IN_TREE(test_no_symbolic_link_is_followed_below_the_root),
 		IN_TREE(test_renaming_never_overwrites),
+		IN_TREE(test_of_two_names_of_one_file_the_new_one_stays),
 		IN_TREE(test_names_lead_to_what_has_them_now),
 		IN_TREE(test_more_folders_than_descriptors_are_fine),
 		IN_TREE(test_hostile_names_are_listed_as_they_are),
