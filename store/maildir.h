@@ -215,6 +215,11 @@ enum maildir_result maildir_rename(struct maildir *maildir,
 	const struct maildir_place *from, const struct maildir_place *to,
 	struct error *error) MUST_CHECK;
 
+/* fsync of a message's file, which somebody else may have delivered without;
+   its name needs maildir_sync_folder(). DONE, MISSING, REFUSED, ERROR. */
+enum maildir_result maildir_sync_message(struct maildir *maildir,
+	const struct maildir_place *place, struct error *error) MUST_CHECK;
+
 /* fsync of one directory. */
 bool maildir_sync_folder(struct maildir *maildir, const char *path,
 	enum maildir_part part, struct error *error) MUST_CHECK;

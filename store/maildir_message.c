@@ -202,6 +202,22 @@ enum maildir_result maildir_open_message(struct maildir *maildir,
 	return MAILDIR_DONE;
 }
 
+enum maildir_result maildir_sync_message(struct maildir *maildir,
+	const struct maildir_place *place, struct error *error)
+{
+	struct maildir_file file;
+	int fd = -1;
+	enum maildir_result result =
+		maildir_open_message(maildir, place, &fd, &file, error);
+
+	if (result != MAILDIR_DONE)
+		return result;
+	if (fsync(fd) == -1)
+		result = call_failed("sync", place, error);
+	(void)close(fd);
+	return result;
+}
+
 static bool is_same_name(
 	int from_fd, const char *from, int to_fd, const char *to)
 {

@@ -156,6 +156,47 @@ static void prepare(struct departing *file, const struct account_folder *folder,
 			stage);
 }
 
+/* Who delivered it may have done without fsync(). Then it would be on the
+   server and, after a power cut, empty or gone here, which looks like a
+   removal. */
+static void make_durable(struct departing *file, struct stage *stage)
+{
+	struct account *account = file->account;
+	struct maildir_place place = local_place(account, &file->pair);
+	struct error error = { 0 };
+
+	switch (maildir_sync_message(account->maildir, &place, &error)) {
+	case MAILDIR_DONE:
+		break;
+	case MAILDIR_MISSING:
+		account->wants_again = true;
+		file->is_skipped = true;
+		break;
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		hold_later(file, HOLD_UNREADABLE,
+			arena_text(&stage->arena, error.message), stage);
+		break;
+	}
+}
+
+static bool make_names_durable(const struct flight *flight, struct error *error)
+{
+	bool is_used[2] = { false, false }; /* cur, new */
+	const char *path = flight->folder->record.path;
+
+	for (size_t i = 0; i < flight->count; i++)
+		if (!flight->files[i].is_skipped)
+			is_used[flight->files[i].pair.local.is_new] = true;
+	return (!is_used[0] ||
+		       maildir_sync_folder(flight->account->maildir, path,
+			       MAILDIR_CUR, error)) &&
+		(!is_used[1] ||
+			maildir_sync_folder(flight->account->maildir, path,
+				MAILDIR_NEW, error));
+}
+
 static bool put_intents(const struct flight *flight, struct error *error)
 {
 	struct account *account = flight->account;
@@ -367,9 +408,12 @@ static bool upload_flight(struct flight *flight,
 		files[i].fd = -1;
 		files[i].pair = *pairs[i];
 		prepare(&files[i], flight->folder, &stage);
+		if (!files[i].is_skipped)
+			make_durable(&files[i], &stage);
 	}
-	is_done = stage_commit(&stage, error) && put_intents(flight, error) &&
-		send(flight, error);
+	is_done = stage_commit(&stage, error) &&
+		make_names_durable(flight, error) &&
+		put_intents(flight, error) && send(flight, error);
 	stage_finish(&stage);
 	for (size_t i = 0; i < count; i++)
 		rewind_file(&files[i]);

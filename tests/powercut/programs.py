@@ -51,8 +51,8 @@ class Mailtwin:
     name = "mailtwin"
     with_flags = True
     chapters = ("mail_that_is_there", "new_mail_here", "new_mail_there",
-                "flags", "moves", "removals", "new_folders", "folder_changes",
-                "all_at_once")
+                "flags", "moves", "removals", "careless_mail_here",
+                "new_folders", "folder_changes", "all_at_once")
 
     def __init__(self, directory, place, port, user, password):
         self.program = Program(directory, {"home": {
