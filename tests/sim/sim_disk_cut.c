@@ -230,6 +230,7 @@ static void revive_directory(struct inode *inode)
 		struct entry *entry = entry_new(durable->name, durable->inode);
 
 		entry->directory = inode;
+		entry->parent = inode;
 		slots_add(&directory->now, entry);
 		durable->inode->link_count++;
 		if (durable->inode->directory != NULL) {

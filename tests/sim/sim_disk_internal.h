@@ -37,6 +37,8 @@ struct entry {
 	char *name;
 	struct inode *inode;
 	struct inode *directory; /* NULL: unlinked */
+	struct inode *parent;    /* even then; stays while this is open */
+	size_t open_count;
 	size_t owner_count;
 };
 
@@ -87,7 +89,7 @@ struct inode {
 /* What open() made, shared by descriptors that were duplicated. */
 struct description {
 	struct inode *inode;
-	struct entry *entry; /* NULL: a directory */
+	struct entry *entry; /* NULL: the top, or an unlinked directory */
 	int flags;
 	off_t offset;
 	size_t owner_count;

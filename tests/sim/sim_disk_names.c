@@ -50,7 +50,11 @@ static void attach(struct inode *directory, struct entry *entry)
 {
 	struct inode *inode = entry->inode;
 
+	struct inode *old = entry->parent;
+
 	entry->directory = directory;
+	entry->parent = directory;
+	directory->open_count += entry->open_count;
 	slots_add(&directory->directory->now, entry);
 	inode->link_count++;
 	inode->is_gone = false;
@@ -60,6 +64,10 @@ static void attach(struct inode *directory, struct entry *entry)
 	}
 	inode_touch(directory);
 	inode->ctime_ns = directory->ctime_ns;
+	if (old != NULL) {
+		old->open_count -= entry->open_count;
+		inode_settle(old);
+	}
 }
 
 /* The caller owns the entry then. */
@@ -249,9 +257,10 @@ int names_remove(const struct found *place, bool is_directory)
 		.emptied = is_directory ? inode : NULL,
 		.needs = other_name(inode),
 	}));
+	/* In this order: a directory hears of its own end first. */
+	drop(entry);
 	inotify_note(
 		place->directory, IN_DELETE | kind_of(inode), 0, place->name);
-	drop(entry);
 	tell_of(is_directory ? "rmdir" : "unlink", place);
 	return 0;
 }

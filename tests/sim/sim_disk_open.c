@@ -59,12 +59,22 @@ static void tell_closed(const struct description *description)
 	const struct entry *entry = description->entry;
 
 	/* IN_EXCL_UNLINK: of an unlinked file nothing is told. */
-	if (entry == NULL || entry->directory == NULL)
+	if (entry == NULL || entry->directory == NULL ||
+		entry->inode->directory != NULL)
 		return;
 	inotify_note(entry->directory,
 		is_writable(description->flags) ? IN_CLOSE_WRITE
 						: IN_CLOSE_NOWRITE,
 		0, entry->name);
+}
+
+/* Also of the directory it is in, which is kept by what is open in it. */
+static void let_go(struct entry *entry)
+{
+	entry->open_count--;
+	entry->parent->open_count--;
+	inode_settle(entry->parent);
+	entry_release(entry);
 }
 
 static void description_close(struct description *description, bool is_told)
@@ -78,9 +88,10 @@ static void description_close(struct description *description, bool is_told)
 	if (inode->locked_by == description)
 		inode->locked_by = NULL;
 	inode->open_count--;
-	entry_release(description->entry);
-	free(description);
 	inode_settle(inode);
+	if (description->entry != NULL)
+		let_go(description->entry);
+	free(description);
 }
 
 int descriptor_close(int fd)
@@ -140,9 +151,14 @@ static int describe(const struct found *found, int flags)
 
 	description->inode = found->inode;
 	description->flags = flags;
-	if (found->inode->directory == NULL)
-		description->entry = entry_share(slots_find(
-			&found->directory->directory->now, found->name));
+	description->entry = entry_share(found->inode->directory != NULL
+			? found->inode->directory->self
+			: slots_find(&found->directory->directory->now,
+				  found->name));
+	if (description->entry != NULL) {
+		description->entry->open_count++;
+		description->entry->parent->open_count++;
+	}
 	found->inode->open_count++;
 	return descriptor_new(description);
 }

@@ -176,10 +176,10 @@ void inotify_note_move(struct inode *from, const char *name, struct inode *to,
 {
 	uint32_t kind = moved->directory == NULL ? 0 : IN_ISDIR;
 
+	inotify.cookie++;
 	if (from->watch == 0 && to->watch == 0 && moved->watch == 0)
 		return;
 	release_held();
-	inotify.cookie++;
 	inotify_note(from, IN_MOVED_FROM | kind, inotify.cookie, name);
 	inotify.held_in[0] = from;
 	inotify.held_in[1] = to;
@@ -280,7 +280,7 @@ int sim_inotify_remove(int descriptor)
 size_t sim_inotify_pending(void)
 {
 	/* What is on its way is there at some later look. */
-	if (inotify.count == 0 && inotify.held_count > 0 && seam_choose(2) == 0)
+	if (inotify.count == 0 && inotify.held_count > 0 && seam_choose(4) == 0)
 		release_held();
 	return inotify.count;
 }
