@@ -344,6 +344,22 @@ static void move_directory_synced(void)
 	sync_path("/sim/b");
 }
 
+/* Each into the other in turn: with only some of it they would hold one
+   another, and nobody could reach them. */
+static void move_directories_in_turn(void)
+{
+	make_in_new_directory_synced();
+	assert_int_equal(sim_disk_make_directory("/sim/b/e"), 0);
+	rename_to("/sim/b/e", "/sim/a/d/e");
+	rename_to("/sim/a/d/e", "/sim/b/e");
+	rename_to("/sim/a/d", "/sim/b/e/d");
+}
+
+static unsigned look_in_turn(void)
+{
+	return look_at_both("/sim/a/d/x", "/sim/b/e/d/x");
+}
+
 static void make_two(void)
 {
 	create_synced("/sim/a/x");
@@ -426,6 +442,8 @@ static const struct story STORIES[] = {
 		IN_FIRST | IN_SECOND },
 	{ "directory moved, synced", move_directory_synced, look_in_moved,
 		IN_SECOND },
+	{ "directories moved in turn", move_directories_in_turn, look_in_turn,
+		IN_FIRST | IN_SECOND },
 	{ "two made", make_two, look_in_a,
 		IN_NONE | IN_FIRST | IN_SECOND | IN_BOTH },
 	{ "fsync failed", fail_fsync, look_at_a, TORN },
