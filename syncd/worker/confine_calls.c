@@ -34,7 +34,8 @@
 /* 64-bit numbers with this bit are x32's: another table. */
 #define X32_BIT 0x40000000
 
-/* A thread, and no namespace or process. */
+/* A thread, or a process like this one, confined as it is: a doubtful state is
+   read in one. No namespace. */
 #define CLONE_MASK                                                             \
 	(CLONE_THREAD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |         \
 		CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
@@ -217,9 +218,9 @@ static const uint32_t ALLOWED[] = {
 	/* Is the holder of a lock alive? */
 	__NR_kill,
 
+	__NR_wait4,
 #if CONFINE_SANITIZED
 	__NR_ptrace,
-	__NR_wait4,
 #endif
 };
 
@@ -282,7 +283,7 @@ static const uint32_t DEVICE_COMMANDS[] = { TCGETS, TIOCGWINSZ, FIONREAD,
 #if !CONFINE_SANITIZED
 static const uint32_t PROCESS_COMMANDS[] = { PR_SET_NAME, PR_GET_NAME,
 	PR_GET_DUMPABLE, PR_SET_VMA };
-static const uint32_t THREADS[] = { CLONE_THREAD };
+static const uint32_t COPIES[] = { CLONE_THREAD, 0 };
 #endif
 static const uint32_t NOTHING[] = { 0 };
 
@@ -294,7 +295,7 @@ static const struct argument ARGUMENTS[] = {
 	/* Of this process only. */
 	{ __NR_prlimit64, 0, UINT32_MAX, NOTHING, 1, EPERM },
 #if !CONFINE_SANITIZED
-	{ __NR_clone, 0, CLONE_MASK, THREADS, 1, EPERM },
+	{ __NR_clone, 0, CLONE_MASK, COPIES, ARRAY_LENGTH(COPIES), EPERM },
 	{ __NR_prctl, 0, UINT32_MAX, PROCESS_COMMANDS,
 		ARRAY_LENGTH(PROCESS_COMMANDS), EPERM },
 	/* Signal 0, which asks and ends nobody. */
