@@ -66,10 +66,10 @@ ssize_t sim_fgetxattr(int fd, const char *name, void *value, size_t size);
 
 DIR *sim_opendir(const char *path);
 DIR *sim_fdopendir(int fd);
-struct dirent *sim_readdir(DIR *stream);
-void sim_rewinddir(DIR *stream);
-int sim_closedir(DIR *stream);
-int sim_dirfd(DIR *stream);
+struct dirent *sim_readdir(DIR *directory);
+void sim_rewinddir(DIR *directory);
+int sim_closedir(DIR *directory);
+int sim_dirfd(DIR *directory);
 int sim_mkdir(const char *path, mode_t mode);
 int sim_mkdirat(int fd, const char *path, mode_t mode);
 int sim_rmdir(const char *path);

@@ -12,8 +12,10 @@
    none. sim_disk_change.c has the rules. An fsync that fails loses the file's
    data and is not made good by another; of a directory nothing is lost.
 
-   Calls ask the seam first (SEAM_DISK). Memory of the disk outlives a crash of
-   the product; its descriptors do not. */
+   Calls ask the seam first (SEAM_DISK), by the name of the system call:
+   "openat" for open(), "unlinkat" for rmdir(), "getdents64" for each chunk of
+   readdir(), "read inotify" for the watch. Memory of the disk outlives a crash
+   of the product; its descriptors do not. */
 #ifndef TESTS_SIM_SIM_DISK_H
 #define TESTS_SIM_SIM_DISK_H
 

@@ -219,7 +219,7 @@ static void make_root(void)
 {
 	sim_disk.top = inode_new(S_IFDIR, 0755, 0);
 	sim_disk.top->link_count = 1;
-	names_put(sim_disk.top, SIM_ROOT + 1, inode_new(S_IFDIR, 0700, 1));
+	names_put(sim_disk.top, &SIM_ROOT[1], inode_new(S_IFDIR, 0700, 1));
 }
 
 void sim_disk_init(const struct sim_disk_options *options)

@@ -10,8 +10,8 @@
 #include "base/compiler.h"
 #include "tests/sim/sim_disk.h"
 
-#define SIM_UID  1000
-#define SIM_MASK 022
+#define SIM_UID   1000
+#define SIM_MODES 0755 /* as umask 022 leaves them */
 
 struct change;
 
@@ -185,7 +185,7 @@ struct change_request {
 	bool is_bound;
 };
 struct change *change_add(const struct change_request *request);
-void changes_sync(struct inode *directory);
+void changes_sync(struct inode *inode);
 void changes_sync_all(void);
 void change_sync(struct change *change);
 /* A cut or not, nothing else than this entry can be under this name. */

@@ -147,8 +147,8 @@ int names_create(
 	if (place->has_slash)
 		return -EISDIR;
 	inotify_settle(place->directory, NULL);
-	*inode_out = inode_new(S_IFREG, mode & (mode_t)~SIM_MASK & 0777,
-		place->directory->device);
+	*inode_out =
+		inode_new(S_IFREG, mode & SIM_MODES, place->directory->device);
 	count(&sim_disk.counts.creations);
 	note_change(add_name(place, *inode_out, IN_CREATE));
 	tell_of("create", place);
@@ -163,8 +163,7 @@ int names_make_directory(const struct found *place, mode_t mode)
 	if (error != 0)
 		return error;
 	inotify_settle(place->directory, NULL);
-	inode = inode_new(S_IFDIR, mode & (mode_t)~SIM_MASK & 0777,
-		place->directory->device);
+	inode = inode_new(S_IFDIR, mode & SIM_MODES, place->directory->device);
 	inode->directory->made_by =
 		add_name(place, inode, IN_CREATE | IN_ISDIR);
 	note_change(inode->directory->made_by);

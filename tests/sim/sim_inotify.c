@@ -255,11 +255,11 @@ static int new_mark(struct inode *inode)
 
 int sim_inotify_add(const char *path, uint32_t mask)
 {
-	struct inode *inode;
+	struct inode *inode = NULL;
 	int result = find_directory(path, mask, &inode);
 
-	if (!inotify.is_open)
-		return -EBADF;
+	if (result == 0 && !inotify.is_open)
+		result = -EBADF;
 	if (result == 0 && inode->watch == 0)
 		result = new_mark(inode);
 	if (result < 0)

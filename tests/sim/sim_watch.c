@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
-#include <inotifytools/inotifytools.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,10 +19,15 @@ int sim_watch_forget(int fd, int descriptor);
 struct watch *product_watch_open(struct error *error) MUST_CHECK;
 void product_watch_close(struct watch *watch);
 
-/* Its header leaves the parameters open. */
+/* As in its header, which leaves parameters open. */
 int inotifytools_initialize(void);
 void inotifytools_cleanup(void);
 int inotifytools_error(void);
+int inotifytools_watch_file(char const *filename, int events);
+int inotifytools_wd_from_filename(char const *filename);
+int inotifytools_remove_watch_by_wd(int wd);
+struct inotify_event *inotifytools_next_events(
+	long int timeout, int num_events);
 
 static struct watch *current;
 

@@ -27,6 +27,8 @@
 
 #define OPEN_COUNT    5
 #define STEPS_PER_RUN 400
+#define DEPTH_MAX     8
+#define LISTED_MAX    32
 
 enum {
 	HERE,  /* the system's */
@@ -153,8 +155,8 @@ static void require_same(long here, long there, int errno_here, int errno_there)
 }
 
 /* Makes a call on both sides, with `side` to choose by. */
-#define BOTH(type, results, call)                                              \
-	type results[SIDES];                                                   \
+#define BOTH(call)                                                             \
+	long results[SIDES];                                                   \
 	int errors[SIDES];                                                     \
 	for (int side = 0; side < SIDES; side++) {                             \
 		errno = 0;                                                     \
@@ -164,7 +166,7 @@ static void require_same(long here, long there, int errno_here, int errno_there)
 
 #define SAME(call)                                                             \
 	do {                                                                   \
-		BOTH(long, results, call)                                      \
+		BOTH(call)                                                     \
 		require_same(results[HERE], results[THERE], errors[HERE],      \
 			errors[THERE]);                                        \
 	} while (0)
@@ -245,7 +247,7 @@ static void step_open(void)
 
 	close_slot(slot);
 	tell("openat", path, flags, (long)draw_start(path, directory));
-	BOTH(long, results, sim_openat(directory[side], path, flags, 0640))
+	BOTH(sim_openat(directory[side], path, flags, 0640))
 	require_same(results[HERE] < 0 ? -1 : 0, results[THERE] < 0 ? -1 : 0,
 		errors[HERE], errors[THERE]);
 	keep_open(slot, results);
@@ -271,8 +273,7 @@ static void step_openat2(void)
 	close_slot(slot);
 	tell("openat2", path, (long)how.flags, (long)how.resolve);
 	(void)draw_start(path, directory);
-	BOTH(long, results,
-		sim_syscall_openat2(directory[side], path, &how, sizeof(how)))
+	BOTH(sim_syscall_openat2(directory[side], path, &how, sizeof(how)))
 	require_same(results[HERE] < 0 ? -1 : 0, results[THERE] < 0 ? -1 : 0,
 		errors[HERE], errors[THERE]);
 	keep_open(slot, results);
@@ -354,8 +355,7 @@ static void step_stat(void)
 	int directory[SIDES];
 
 	tell("fstatat", path, flags, (long)draw_start(path, directory));
-	BOTH(long, results,
-		sim_fstatat(directory[side], path, &stats[side], flags))
+	BOTH(sim_fstatat(directory[side], path, &stats[side], flags))
 	require_same(
 		results[HERE], results[THERE], errors[HERE], errors[THERE]);
 	if (results[HERE] == 0)
@@ -513,7 +513,7 @@ static void step_duplicate(void)
 		return;
 	close_slot(to);
 	tell("dup", "", (long)from, (long)to);
-	BOTH(long, results, sim_fcntl(run.open[from][side], F_DUPFD_CLOEXEC, 0))
+	BOTH(sim_fcntl(run.open[from][side], F_DUPFD_CLOEXEC, 0))
 	require_same(results[HERE] < 0, results[THERE] < 0, errors[HERE],
 		errors[THERE]);
 	keep_open(to, results);
@@ -564,33 +564,41 @@ static size_t list(int fd, struct listed *listed, size_t limit)
 	return count;
 }
 
+static void compare_trees(const int directory[SIDES], unsigned depth);
+
+static void compare_child(
+	const int directory[SIDES], const char *name, unsigned depth)
+{
+	struct stat stats[SIDES];
+	int child[SIDES];
+
+	SAME(sim_fstatat(
+		directory[side], name, &stats[side], AT_SYMLINK_NOFOLLOW));
+	require_same_stat(stats);
+	if (*name == '.' || !S_ISDIR(stats[HERE].st_mode) || depth >= DEPTH_MAX)
+		return;
+	for (int side = 0; side < SIDES; side++)
+		child[side] = sim_openat(
+			directory[side], name, O_RDONLY | O_DIRECTORY);
+	compare_trees(child, depth + 1);
+	SAME(sim_close(child[side]));
+}
+
 static void compare_trees(const int directory[SIDES], unsigned depth)
 {
-	struct listed names[SIDES][32];
+	struct listed names[SIDES][LISTED_MAX];
 	size_t counts[SIDES];
 
 	for (int side = 0; side < SIDES; side++)
-		counts[side] = list(directory[side], names[side], 32);
+		counts[side] = list(directory[side], names[side], LISTED_MAX);
 	require_same((long)counts[HERE], (long)counts[THERE], 0, 0);
 	for (size_t i = 0; i < counts[HERE]; i++) {
 		const char *name = names[HERE][i].name;
-		struct stat stats[SIDES];
-		int child[SIDES];
 
 		assert_string_equal(name, names[THERE][i].name);
-		if (strcmp(name, "..") == 0)
-			continue;
 		require_same(names[HERE][i].type, names[THERE][i].type, 0, 0);
-		SAME(sim_fstatat(directory[side], name, &stats[side],
-			AT_SYMLINK_NOFOLLOW));
-		require_same_stat(stats);
-		if (*name == '.' || !S_ISDIR(stats[HERE].st_mode) || depth > 8)
-			continue;
-		for (int side = 0; side < SIDES; side++)
-			child[side] = sim_openat(
-				directory[side], name, O_RDONLY | O_DIRECTORY);
-		compare_trees(child, depth + 1);
-		SAME(sim_close(child[side]));
+		if (strcmp(name, "..") != 0)
+			compare_child(directory, name, depth);
 	}
 }
 
@@ -604,7 +612,7 @@ static void step_list(void)
 		!S_ISDIR(stat.st_mode))
 		return;
 	tell("list", "", (long)slot, 0);
-	compare_trees(run.open[slot], 8);
+	compare_trees(run.open[slot], DEPTH_MAX);
 }
 
 static void (*const STEPS[])(void) = { step_open, step_open, step_open,
@@ -623,7 +631,7 @@ static uint64_t seed_count(void)
 
 	return text != NULL && number_parse_u64(text, strlen(text), &count)
 		? count
-		: 150;
+		: 100;
 }
 
 static void test_both_do_the_same(void **state)

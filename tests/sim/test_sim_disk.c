@@ -757,7 +757,7 @@ static void check_after_cut(uint64_t seed)
 static void test_what_was_durable_stays(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 2000; seed++) {
+	for (uint64_t seed = 1; seed <= 1200; seed++) {
 		begin(seed);
 		memset(&history, 0, sizeof(history));
 		history.random = seed;

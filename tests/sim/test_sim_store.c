@@ -25,7 +25,8 @@
 #define NEW       1
 #define CUR       2
 
-#define MESSAGE_MAX 48
+#define MESSAGE_MAX   48
+#define SCANNED_COUNT 24
 
 /* A process that is killed frees nothing. */
 __attribute__((visibility("default"))) const char *__asan_default_options(void);
@@ -204,12 +205,25 @@ static void choose_name(unsigned number, char path[64])
 /* Who renames and moves messages while they are listed. */
 static void rename_some(void)
 {
-	unsigned number = seam_choose(24);
+	unsigned number = seam_choose(SCANNED_COUNT);
 	char from[64], to[64];
 
 	choose_name(number, from);
 	choose_name(number, to);
 	(void)sim_disk_rename(from, to, false);
+}
+
+static void require_all_listed(const struct scan_result *result, uint64_t seed)
+{
+	bool is_there[SCANNED_COUNT] = { false };
+
+	for (size_t i = 0; i < result->entry_count; i++)
+		is_there[strtoul(result->entries[i].name + 2, NULL, 10)] = true;
+	for (unsigned i = 0; i < SCANNED_COUNT; i++) {
+		if (!is_there[i])
+			fail_msg("seed %llu: message %u is missing",
+				(unsigned long long)seed, i);
+	}
 }
 
 /* The scan's whole promise: while all is renamed around it, nothing that is
@@ -223,23 +237,16 @@ static void test_scans_prove_what_they_say(void **state)
 		struct arena arena = { .block = NULL };
 		struct scan_result result;
 		struct watch *watch;
-		bool is_there[24] = { false };
 
 		begin(seed);
-		deliver(24);
+		deliver(SCANNED_COUNT);
 		watch = watch_inbox();
 		seam_script.act = rename_some;
 		scan(watch, &arena, &result);
 		seam_script.act = NULL;
 		proof_count += result.proves_absence;
-		for (size_t i = 0; i < result.entry_count; i++)
-			is_there[strtoul(
-				result.entries[i].name + 2, NULL, 10)] = true;
-		for (unsigned i = 0; i < 24 && result.proves_absence; i++) {
-			if (!is_there[i])
-				fail_msg("seed %llu: message %u is missing",
-					(unsigned long long)seed, i);
-		}
+		if (result.proves_absence)
+			require_all_listed(&result, seed);
 		arena_finish(&arena);
 		watch_close(watch);
 		end();
@@ -564,17 +571,20 @@ static void fail_one(const struct story *story, const char *call,
 	sim_disk_finish();
 }
 
+static void fail_each(const struct story *story, const char *call)
+{
+	for (unsigned which = 1; which <= 8; which++) {
+		for (uint64_t seed = 1; seed <= 6; seed++)
+			fail_one(story, call, which, seed);
+	}
+}
+
 static void test_what_is_done_outlives_failures(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(STORIES); i++) {
-		for (size_t c = 0; c < ARRAY_LENGTH(CALLS); c++) {
-			for (unsigned which = 1; which <= 8; which++) {
-				for (uint64_t seed = 1; seed <= 6; seed++)
-					fail_one(&STORIES[i], CALLS[c], which,
-						seed);
-			}
-		}
+		for (size_t call = 0; call < ARRAY_LENGTH(CALLS); call++)
+			fail_each(&STORIES[i], CALLS[call]);
 	}
 }
 
