@@ -61,7 +61,7 @@ void deliver_here(struct world *world, const char *folder)
 	unsigned number;
 	char *body, *text, *unique, *path;
 
-	if (!has_folder(folder))
+	if (!has_folder(folder) || oracle_is_full())
 		return;
 	body = any_new_message(world, &size, &number);
 	text = lf_only(body, size, &file_size);
@@ -304,7 +304,8 @@ static void act_on_message(struct world *world)
 		remove_file(path);
 		break;
 	default:
-		rewrite(world, path);
+		if (!oracle_is_full())
+			rewrite(world, path);
 		break;
 	}
 }

@@ -97,14 +97,19 @@ void act_operator(struct world *world)
 
 void act_time(struct world *world)
 {
+	int64_t jump = (int64_t)world_choose(world, 7200) - 3600;
+
 	switch (world_choose(world, 4)) {
 	case 0:
-		sim_time_jump((int64_t)world_choose(world, 7200) - 3600);
+		seam_log("time: the wall clock is set by %d s", (int)jump);
+		sim_time_jump(jump);
 		break;
 	case 1:
+		seam_log("time: the machine sleeps");
 		sim_time_suspend(UINT64_C(1000) * world_choose(world, 100000));
 		break;
 	default:
+		seam_log("time: goes by");
 		sim_time_pass(UINT64_C(1000) * world_choose(world, 3600));
 		break;
 	}

@@ -14,8 +14,11 @@ void deliver_there(struct world *world, const char *mailbox, uint32_t flags)
 {
 	size_t size;
 	unsigned number;
-	char *body = any_new_message(world, &size, &number);
+	char *body;
 
+	if (oracle_is_full())
+		return;
+	body = any_new_message(world, &size, &number);
 	if (sim_deliver(mailbox, body, size, flags,
 		    seam_wall_ns() / 1000000000 - 86400) != 0) {
 		oracle_made(number, true);

@@ -48,8 +48,7 @@ static bool run_seed(uint64_t seed, bool shows, uint64_t *hash_out)
 	*hash_out = world.hash;
 	if (!is_good)
 		printf("seed %" PRIu64 ": %s\n", seed, world.failure);
-	if (is_good)
-		world_end(&world);
+	world_end(&world);
 	return is_good;
 }
 

@@ -18,11 +18,14 @@ struct oracle oracle;
 
 /* ---- Messages ---- */
 
+bool oracle_is_full(void)
+{
+	return oracle.number_count + 1 >= ORACLE_NUMBER_MAX;
+}
+
 unsigned oracle_new_number(struct world *world)
 {
 	(void)world;
-	if (oracle.number_count + 1 >= ORACLE_NUMBER_MAX)
-		return oracle.number_count;
 	return ++oracle.number_count;
 }
 

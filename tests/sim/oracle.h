@@ -17,6 +17,8 @@ void oracle_begin(struct world *world);
 
 /* ---- Told by the actors ---- */
 
+/* No numbers are left: nobody makes messages any more. */
+bool oracle_is_full(void);
 /* The next number. */
 unsigned oracle_new_number(struct world *world);
 /* Its bytes, CRLF line ends; caller frees. */

@@ -383,7 +383,7 @@ static void check_quiet(struct world *world)
 		world_violation(26, "a further sync changes the Maildir");
 	if (after.bodies_out != before.bodies_out)
 		world_violation(35, "a further sync fetches bodies");
-	if (after.commands - before.commands > 8 + 6 * sim_mailbox_count())
+	if (after.commands - before.commands > 20 * (1 + sim_mailbox_count()))
 		world_violation(36, "a further sync takes %u commands",
 			(unsigned)(after.commands - before.commands));
 }

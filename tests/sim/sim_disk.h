@@ -129,6 +129,9 @@ void sim_watch_set_watch_max(unsigned limit);
    made there may be other events, and a read may get the first one only; the
    second comes before anybody can read the directory, chosen by
    seam_choose(). */
+/* Time went by: what was on its way is there. The halves of a move are never
+   milliseconds apart. */
+void sim_watch_settle(void);
 /* The watch's descriptor, SIM_FD_MIN, would be readable. */
 bool sim_watch_is_ready(void);
 void sim_watch_kill(void); /* with the process; sim_disk_kill() does it */

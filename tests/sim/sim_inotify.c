@@ -285,6 +285,11 @@ size_t sim_inotify_pending(void)
 	return inotify.count;
 }
 
+void sim_watch_settle(void)
+{
+	release_held();
+}
+
 bool sim_watch_is_ready(void)
 {
 	return inotify.count + inotify.held_count > 0;

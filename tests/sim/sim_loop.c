@@ -10,6 +10,7 @@
 #include "syncd/worker/loop.h"
 #include "syncd/worker/pool.h"
 #include "tests/sim/seam.h"
+#include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_time.h"
 
 /* No wait is longer without others getting a chance to act. */
@@ -237,8 +238,10 @@ bool loop_run_once(struct loop *loop, uint64_t timeout_ms)
 	uint64_t until = first_due(loop, now_ms + step);
 
 	(void)seam_before(SEAM_CLOCK, "wait", false);
-	if (until > now_ms)
+	if (until > now_ms) {
 		now_ms = until;
+		sim_watch_settle();
+	}
 	seam_after(SEAM_CLOCK, "wait");
 	return fire(loop);
 }

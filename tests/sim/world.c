@@ -360,6 +360,11 @@ void world_begin(struct world *world, uint64_t seed,
 
 void world_end(struct world *world)
 {
+	/* A run that broke a rule was left in the middle. */
+	world->is_product = false;
+	sim_transport_kill();
+	sim_db_crash(false);
+	sim_disk_kill();
 	actors_end(world);
 	sim_server_finish();
 	sim_db_remove_all();
