@@ -254,7 +254,7 @@ static void rewrite(struct world *world, const char *path)
 	size_t size, file_size;
 	char *body = oracle_body(world, number, &size);
 	char *text = lf_only(body, size, &file_size);
-	bool is_in_place = !world->kind.is_plain && is_one_in(world, 2);
+	bool is_in_place = world->kind.has_in_place && is_one_in(world, 2);
 	int error;
 
 	seam_log("here: %s is rewritten%s: message %u", path,

@@ -68,15 +68,15 @@ bool choices_are_over(const struct choices *choices)
 	return !choices->is_recording && choices->next >= choices->count;
 }
 
-bool choices_save(
-	const struct choices *choices, uint64_t seed, const char *path)
+bool choices_save(const struct choices *choices, uint64_t seed,
+	uint32_t features, const char *path)
 {
 	FILE *file = fopen(path, "we");
 	bool is_good;
 
 	if (file == NULL)
 		return false;
-	(void)fprintf(file, "%" PRIu64 "\n", seed);
+	(void)fprintf(file, "%" PRIu64 " %" PRIu32 "\n", seed, features);
 	for (size_t i = 0; i < choices->count; i++)
 		(void)fprintf(file, "%" PRIu32 "%c", choices->values[i],
 			i % 16 == 15 || i + 1 == choices->count ? '\n' : ' ');
@@ -84,7 +84,8 @@ bool choices_save(
 	return fclose(file) == 0 && is_good;
 }
 
-bool choices_load(struct choices *choices, uint64_t *seed_out, const char *path)
+bool choices_load(struct choices *choices, uint64_t *seed_out,
+	uint32_t *features_out, const char *path)
 {
 	FILE *file = fopen(path, "re");
 	uint32_t value;
@@ -93,7 +94,8 @@ bool choices_load(struct choices *choices, uint64_t *seed_out, const char *path)
 	if (file == NULL)
 		return false;
 	memset(choices, 0, sizeof(*choices));
-	is_good = fscanf(file, "%" SCNu64, seed_out) == 1;
+	is_good = fscanf(file, "%" SCNu64 " %" SCNu32, seed_out,
+			  features_out) == 2;
 	while (is_good && fscanf(file, "%" SCNu32, &value) == 1)
 		append(choices, value);
 	(void)fclose(file);

@@ -32,10 +32,11 @@ bool choices_are_over(const struct choices *choices);
    not. */
 uint64_t choices_mix(uint64_t value);
 
-/* "seed" on the first line, then the numbers: what a kept run is. */
-bool choices_save(
-	const struct choices *choices, uint64_t seed, const char *path);
-bool choices_load(
-	struct choices *choices, uint64_t *seed_out, const char *path);
+/* Seed and features (world.h) on the first line, then the numbers: what a kept
+   run is. */
+bool choices_save(const struct choices *choices, uint64_t seed,
+	uint32_t features, const char *path);
+bool choices_load(struct choices *choices, uint64_t *seed_out,
+	uint32_t *features_out, const char *path);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/number.h"
 #include "tests/sim/shrink.h"
 #include "tests/sim/world.h"
@@ -25,10 +26,12 @@ const char *__asan_default_options(void)
 static void usage(void)
 {
 	(void)fputs(
-		"usage: simulate [--plain] [--seeds FIRST-LAST] [--jobs N]\n"
-		"       simulate --seed N [--show]\n"
+		"usage: simulate [--only WHAT] [--seeds FIRST-LAST] [--jobs N]\n"
+		"       simulate [--only WHAT] --seed N [--show]\n"
+		"       simulate [--only WHAT] --shrink N --output FILE\n"
 		"       simulate --replay FILE [--show]\n"
-		"       simulate --shrink N --output FILE\n",
+		"WHAT: nothing, or some of equal, lesser, quirks, operator,\n"
+		"      failures, folders, in-place; with commas\n",
 		stderr);
 	exit(64);
 }
@@ -126,6 +129,35 @@ static int run_seeds(uint64_t first, uint64_t last, unsigned jobs)
 	return bad == 0 ? 0 : 1;
 }
 
+static uint32_t parse_feature(const char *text, size_t size)
+{
+	static const char *const NAMES[] = { "equal", "lesser", "quirks",
+		"operator", "failures", "folders", "in-place" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(NAMES); i++)
+		if (strlen(NAMES[i]) == size &&
+			strncmp(text, NAMES[i], size) == 0)
+			return UINT32_C(1) << i;
+	usage();
+	return 0;
+}
+
+static uint32_t parse_features(const char *text)
+{
+	uint32_t features = 0;
+
+	if (strcmp(text, "nothing") == 0)
+		return 0;
+	for (;;) {
+		size_t size = strcspn(text, ",");
+
+		features |= parse_feature(text, size);
+		if (text[size] == '\0')
+			return features;
+		text += size + 1;
+	}
+}
+
 static bool parse_range(const char *text, uint64_t *first, uint64_t *last)
 {
 	const char *dash = strchr(text, '-');
@@ -155,7 +187,7 @@ int main(int argc, char **argv)
 		{ "replay", required_argument, NULL, 'r' },
 		{ "shrink", required_argument, NULL, 'k' },
 		{ "output", required_argument, NULL, 'o' },
-		{ "plain", no_argument, NULL, 'p' },
+		{ "only", required_argument, NULL, 'f' },
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t first = 1, last = 100, seed = 0, shrink = 0, hash;
@@ -188,8 +220,8 @@ int main(int argc, char **argv)
 		case 'o':
 			output = optarg;
 			break;
-		case 'p':
-			world_is_plain = true;
+		case 'f':
+			world_features = parse_features(optarg);
 			break;
 		default:
 			usage();

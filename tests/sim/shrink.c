@@ -169,7 +169,7 @@ bool shrink_seed(uint64_t seed, const char *path)
 	printf("%s with %zu choices, found in %u tries\n", search.wanted.rule,
 		search.count, search.tries);
 	choices_replay(&kept, search.values, search.count);
-	if (path != NULL && !choices_save(&kept, seed, path))
+	if (path != NULL && !choices_save(&kept, seed, world_features, path))
 		perror(path);
 	choices_finish(&kept);
 	free(search.values);
@@ -182,7 +182,7 @@ bool shrink_replay(const char *path, bool shows)
 	struct choices choices;
 	uint64_t seed;
 
-	if (!choices_load(&choices, &seed, path)) {
+	if (!choices_load(&choices, &seed, &world_features, path)) {
 		perror(path);
 		return false;
 	}

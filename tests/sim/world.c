@@ -261,17 +261,28 @@ static void draw_weights(uint64_t *random, struct world_kind *kind)
 		kind->weights[EVENT_OPERATOR] = 0;
 }
 
-bool world_is_plain;
+uint32_t world_features = FEATURES_ALL;
 
-static void make_plain(struct world_kind *kind)
+static bool has_feature(enum feature feature)
 {
-	kind->abilities |= SIM_UIDPLUS | SIM_MOVE;
-	kind->quirks = 0;
-	kind->has_twins = false;
-	kind->has_folder_acts = false;
-	kind->weights[EVENT_OPERATOR] = 0;
-	kind->weights[EVENT_FAIL] = 0;
-	kind->is_plain = true;
+	return (world_features & (uint32_t)feature) != 0;
+}
+
+static void take_features_out(struct world_kind *kind)
+{
+	if (!has_feature(FEATURE_LESSER))
+		kind->abilities |= SIM_UIDPLUS | SIM_MOVE;
+	if (!has_feature(FEATURE_QUIRKS))
+		kind->quirks = 0;
+	if (!has_feature(FEATURE_EQUAL))
+		kind->has_twins = false;
+	if (!has_feature(FEATURE_FOLDERS))
+		kind->has_folder_acts = false;
+	if (!has_feature(FEATURE_OPERATOR))
+		kind->weights[EVENT_OPERATOR] = 0;
+	if (!has_feature(FEATURE_FAILURES))
+		kind->weights[EVENT_FAIL] = 0;
+	kind->has_in_place = has_feature(FEATURE_IN_PLACE);
 }
 
 struct world_kind world_kind_from_seed(uint64_t seed)
@@ -301,8 +312,7 @@ struct world_kind world_kind_from_seed(uint64_t seed)
 	};
 
 	draw_weights(&random, &kind);
-	if (world_is_plain)
-		make_plain(&kind);
+	take_features_out(&kind);
 	return kind;
 }
 

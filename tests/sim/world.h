@@ -46,7 +46,7 @@ struct world_kind {
 	bool has_folder_acts; /* folders are made, renamed, removed */
 	bool is_one_pass;     /* `sync`; else passes as the daemon makes them */
 	bool conflict_delete;
-	bool is_plain; /* see world_is_plain */
+	bool has_in_place; /* files are rewritten in place */
 	int64_t granularity_ns;
 	bool has_attributes, reuses_inodes, has_birth_times;
 	unsigned event_queue_max;
@@ -90,10 +90,21 @@ void world_begin(struct world *world, uint64_t seed,
 void world_end(struct world *world);
 struct world_kind world_kind_from_seed(uint64_t seed);
 
-/* Only worlds with a server that has MOVE and UIDPLUS and does nothing wrong,
-   without operators, failing calls, equal messages, acts on folders and files
-   rewritten in place: for a first look at a change. */
-extern bool world_is_plain;
+/* What may be in a world at all: all of it, unless somebody wants to look at
+   less. Without any: a server that has MOVE and UIDPLUS and does nothing wrong,
+   no operators, no failing calls, no equal messages, no acts on folders, no
+   files rewritten in place. */
+enum feature {
+	FEATURE_EQUAL = 1 << 0,
+	FEATURE_LESSER = 1 << 1, /* without MOVE or UIDPLUS */
+	FEATURE_QUIRKS = 1 << 2,
+	FEATURE_OPERATOR = 1 << 3,
+	FEATURE_FAILURES = 1 << 4,
+	FEATURE_FOLDERS = 1 << 5,
+	FEATURE_IN_PLACE = 1 << 6,
+	FEATURES_ALL = (1 << 7) - 1,
+};
+extern uint32_t world_features;
 
 /* Runs the worker once, from its start to its end or death: a sync, or some
    passes with waits in between. True: it ended by itself, in order. */
