@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
 
 #define CHOICE_COUNT_MAX (1u << 24)
 
@@ -84,20 +85,29 @@ bool choices_save(const struct choices *choices, uint64_t seed,
 	return fclose(file) == 0 && is_good;
 }
 
+/* The next number of the file, white space before it. */
+static bool read_number(FILE *file, uint64_t *number_out)
+{
+	char text[24];
+
+	return fscanf(file, "%23s", text) == 1 &&
+		number_parse_u64(text, strlen(text), number_out);
+}
+
 bool choices_load(struct choices *choices, uint64_t *seed_out,
 	uint32_t *features_out, const char *path)
 {
 	FILE *file = fopen(path, "re");
-	uint32_t value;
+	uint64_t value;
 	bool is_good;
 
 	if (file == NULL)
 		return false;
 	memset(choices, 0, sizeof(*choices));
-	is_good = fscanf(file, "%" SCNu64 " %" SCNu32, seed_out,
-			  features_out) == 2;
-	while (is_good && fscanf(file, "%" SCNu32, &value) == 1)
-		append(choices, value);
+	is_good = read_number(file, seed_out) && read_number(file, &value);
+	*features_out = is_good ? (uint32_t)value : 0;
+	while (is_good && read_number(file, &value))
+		append(choices, (uint32_t)value);
 	(void)fclose(file);
 	return is_good;
 }
