@@ -40,6 +40,9 @@ struct account_folder {
 	bool is_listed;                 /* in the last LIST */
 	bool is_on_disk;                /* in the last listing of the Maildir */
 	bool is_watched;                /* new/ and cur/ have a watch */
+	/* Each of its files was looked at since, so a file that takes the name
+	   of another shows as an event. */
+	bool is_followed;
 	bool is_made_anew;  /* on the server, by us: its mail was gone */
 	bool has_gap;       /* the server has more than was ever told */
 	bool is_doubtful;   /* its last observation left absences open */

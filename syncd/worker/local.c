@@ -463,6 +463,9 @@ bool local_breathe(
 		state_begin(account->state, error);
 }
 
+/* Name and inode are no proof that it is the file we knew: who writes a draft
+   anew twice gets the inode of the first back. Only while every change comes
+   as an event are they enough. */
 static bool see_entries(struct account *account, struct account_folder *folder,
 	const struct scan_result *scan, struct error *error)
 {
@@ -476,7 +479,9 @@ static bool see_entries(struct account *account, struct account_folder *folder,
 			.folder = folder,
 			.is_new = scan->entries[i].is_new,
 			.name = scan->entries[i].name,
-			.inode_hint = scan->entries[i].inode,
+			.inode_hint = folder->is_followed
+				? scan->entries[i].inode
+				: 0,
 			.arena = &arena,
 		};
 
@@ -577,9 +582,13 @@ static bool write_scan(struct account *account, struct account_folder *folder,
 		note_scan(folder, scan);
 	account_folder_put(account, folder);
 	account_keywords_put(account);
-	if (state_commit(account->state, error))
+	if (state_commit(account->state, error)) {
+		folder->is_followed =
+			folder->is_watched && scan->proves_absence;
 		return true;
+	}
 	folder->needs_scan = true;
+	folder->is_followed = false;
 	folder->record.scanned_at_ns = 0;
 	return false;
 }

@@ -15,7 +15,7 @@ struct sighting {
 	struct account_folder *folder;
 	bool is_new;
 	const char *name;
-	uint64_t inode_hint; /* as listed; 0 = look */
+	uint64_t inode_hint; /* as listed; 0 = look at the file itself */
 	struct maildir_file file;
 	struct arena *arena;
 };

@@ -169,6 +169,8 @@ void local_watch_folder(struct account *account, struct account_folder *folder)
 		add_part(account, folder, MAILDIR_CUR) &&
 		add_part(account, folder, MAILDIR_FOLDER);
 	/* What happened before the watch was there shows in a scan only. */
+	if (!was_watched || !folder->is_watched)
+		folder->is_followed = false;
 	if (!was_watched)
 		folder->needs_scan = true;
 }
@@ -182,6 +184,7 @@ void local_unwatch_folder(
 	watch_remove(account->watch, local_cookie(folder, MAILDIR_CUR));
 	watch_remove(account->watch, local_cookie(folder, MAILDIR_FOLDER));
 	folder->is_watched = false;
+	folder->is_followed = false;
 }
 
 /* One directory has one watch: a folder's tells more. */
@@ -272,6 +275,7 @@ static void lost(struct account *account)
 		account->folders[i]->needs_scan = true;
 		/* No scan is exact until its watch is made anew. */
 		account->folders[i]->is_watched = false;
+		account->folders[i]->is_followed = false;
 	}
 	account->wants_folder_list = true;
 	account->absent_at_ms = (int64_t)clock_now_ms();
