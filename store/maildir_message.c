@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "store/maildir_internal.h"
+
+#define BTRFS_MAGIC 0x9123683E
 
 /* ---- Listing ---- */
 
@@ -218,6 +221,32 @@ enum maildir_result maildir_sync_message(struct maildir *maildir,
 	return result;
 }
 
+/* btrfs makes two directories durable one after the other: in between, a power
+   cut leaves a renamed file with both names. Of the file itself it makes all
+   names durable at once. */
+static bool sync_renamed(int from_fd, int to_fd, const char *name)
+{
+	struct statfs system;
+	struct stat from_stat, to_stat;
+	bool is_done;
+	int fd;
+
+	if (fstatfs(to_fd, &system) == -1 ||
+		(uint32_t)system.f_type != BTRFS_MAGIC ||
+		(fstat(from_fd, &from_stat) == 0 &&
+			fstat(to_fd, &to_stat) == 0 &&
+			from_stat.st_ino == to_stat.st_ino))
+		return true;
+	fd = openat(to_fd, name,
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* Somebody has renamed it again: that is on the disk when it is. */
+	if (fd == -1)
+		return true;
+	is_done = fsync(fd) == 0;
+	(void)close(fd);
+	return is_done;
+}
+
 static bool is_same_name(
 	int from_fd, const char *from, int to_fd, const char *to)
 {
@@ -260,8 +289,13 @@ enum maildir_result maildir_rename(struct maildir *maildir,
 		result = place_directory(maildir, from, &from_fd, error);
 	if (result != MAILDIR_DONE)
 		return result;
-	if (rename_exclusive(from_fd, from->name, to_fd, to->name) == 0)
-		return MAILDIR_DONE;
+	if (rename_exclusive(from_fd, from->name, to_fd, to->name) == 0) {
+		if (sync_renamed(from_fd, to_fd, to->name))
+			return MAILDIR_DONE;
+		error_set_errno(
+			error, "cannot sync '%s' in '%s'", to->name, to->path);
+		return MAILDIR_ERROR;
+	}
 	if (errno == EEXIST)
 		return end_rename(from_fd, from->name, to_fd, to->name)
 			? MAILDIR_DONE
