@@ -141,9 +141,15 @@ class Trial:
         try:
             self.program.prepare()
             self.story = story.Story(self.recorder, imap, self.seed)
+            before = None
             for chapter in self.program.chapters:
                 self.story.tell(chapter)
+                # Old files are renamed otherwise than those just made: what
+                # is there is as if it had been for long.
+                if before not in UNCUT:
+                    disk.run("sync", "-f", self.recorder.place)
                 self.run_recorded(chapter)
+                before = chapter
         finally:
             imap.close()
             self.log, self.moments = self.recorder.stop()
