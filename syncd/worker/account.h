@@ -149,6 +149,7 @@ struct account {
 	int64_t began_at_ms;   /* this pass */
 	uint64_t change_count; /* operations carried out in this pass */
 	int64_t absent_at_ms;  /* last time a file was first found absent */
+	int64_t drained_at_ms; /* just before the events were last read */
 	int64_t settle_ms;
 	int64_t last_success; /* seconds since 1970 */
 	uint64_t held_count;  /* deletions over delete_limit, last pass */

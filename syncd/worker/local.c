@@ -268,6 +268,31 @@ static void see_known(
 		put_seen(account, sighting, pair, "flags");
 }
 
+/* A power cut amid our rename to where the message is on the server left the
+   file with both names: the rename is ended. Another link to it, made by
+   somebody, has another name or is in another folder. */
+static bool end_half_move(struct account *account,
+	const struct sighting *sighting, const struct pair *pair,
+	const struct maildir_file *file)
+{
+	struct maildir_place from = local_place(account, pair);
+	struct maildir_place to = { sighting->folder->record.path,
+		sighting->is_new, sighting->name };
+	size_t size = pair_unique_size(sighting->name);
+	struct error error = { 0 };
+
+	return !account->is_dry_run && file->inode == sighting->file.inode &&
+		file->device == sighting->file.device && pair->synced.is_set &&
+		pair->remote.presence == PRESENCE_PRESENT &&
+		pair->remote.folder_id == sighting->folder->record.folder_id &&
+		pair->synced.folder_id == pair->local.folder_id &&
+		pair->local.folder_id != pair->remote.folder_id &&
+		size == pair_unique_size(pair->local.name) &&
+		memcmp(sighting->name, pair->local.name, size) == 0 &&
+		maildir_rename(account->maildir, &from, &to, &error) ==
+		MAILDIR_DONE;
+}
+
 /* The inode is known from elsewhere: moved, when the old name is gone. File
    systems give the inode of a removed file to the next one at once, so the
    bytes decide wherever they are known. */
@@ -281,10 +306,19 @@ static bool see_moved(
 	if (pair->local.size != sighting->file.size ||
 		pair->local.mtime != sighting->file.mtime)
 		return false;
-	if (pair->local.presence == PRESENCE_PRESENT &&
-		maildir_stat(account->maildir, &old, &file, &error) !=
-			MAILDIR_MISSING)
-		return false;
+	if (pair->local.presence == PRESENCE_PRESENT)
+		switch (maildir_stat(account->maildir, &old, &file, &error)) {
+		case MAILDIR_MISSING:
+			break;
+		case MAILDIR_DONE:
+			if (end_half_move(account, sighting, pair, &file))
+				break;
+			return false;
+		case MAILDIR_EXISTS:
+		case MAILDIR_REFUSED:
+		case MAILDIR_ERROR:
+			return false;
+		}
 	if (pair->content.has_hash && !same_bytes(account, sighting, pair))
 		return false;
 	put_seen(account, sighting, pair, "moved");
@@ -683,6 +717,15 @@ uint64_t local_settle_left_ms(const struct account *account)
 	return left > 0 ? (uint64_t)left : 0;
 }
 
+/* Time that goes by while nobody reads (the machine is busy, the process is
+   stopped) settles nothing: where a file went may be the next event. */
+static bool has_settled(const struct account *account)
+{
+	return account->absent_at_ms == 0 ||
+		account->absent_at_ms + account->settle_ms <=
+		account->drained_at_ms;
+}
+
 bool local_is_complete(const struct account *account)
 {
 	for (size_t i = 0; i < account->folder_count; i++) {
@@ -693,5 +736,5 @@ bool local_is_complete(const struct account *account)
 			account_folder_is_active(folder))
 			return false;
 	}
-	return !account->has_local_loss && local_settle_left_ms(account) == 0;
+	return !account->has_local_loss && has_settled(account);
 }

@@ -418,6 +418,7 @@ bool local_drain(struct account *account, struct error *error)
 	uint64_t end;
 	bool is_done = true;
 
+	account->drained_at_ms = (int64_t)clock_now_ms();
 	if (account->watch == NULL)
 		return true;
 	/* In a storm of renames the queue is never empty. */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/number.h"
+#include "syncd/worker/local.h"
 #include "tests/syncd/worker/world.h"
 
 #define DAY_S     (24 * 3600)
@@ -113,12 +114,32 @@ static void test_what_is_old_goes(void **state)
 	world_finish(&world);
 }
 
+/* What a stopped process did not read may tell where a file went. */
+static void test_time_nobody_reads_in_settles_nothing(void **state)
+{
+	struct world world;
+	struct error error = { 0 };
+
+	(void)state;
+	world_init(&world, "", 4);
+	fill(&world, 2);
+	local_remove(&world, "INBOX", 0);
+	assert_true(local_drain(world.account, &error));
+	assert_false(local_is_complete(world.account));
+	world_wait(600);
+	assert_false(local_is_complete(world.account));
+	assert_true(local_drain(world.account, &error));
+	assert_true(local_is_complete(world.account));
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_guard_counts_on_when_the_clock_goes_back),
 		cmocka_unit_test(test_a_leap_removes_nothing_from_retention),
 		cmocka_unit_test(test_what_is_old_goes),
+		cmocka_unit_test(test_time_nobody_reads_in_settles_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Files that are written anew under the same name while nobody looks, in whole
+/* Files that are written anew under the same name, or have two, in whole
    passes. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +8,8 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "tests/syncd/worker/world.h"
@@ -56,11 +58,87 @@ static void test_file_replaced_while_nobody_looked_is_a_new_message(
 	world_finish(&world);
 }
 
+/* ---- Half a move ---- */
+
+/* As a pass stood whose power was cut: the move on the server is on record, the
+   file is under both names. */
+static void leave_half_a_move(struct world *world)
+{
+	struct error error = { 0 };
+	char *name = local_file(world, "INBOX", 0);
+	char *from = alloc_format("%s/INBOX/%s", world->maildir, name);
+	char *to = alloc_format("%s/Work/%s", world->maildir, name);
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	world_start(world);
+	assert_true(state_begin(world->account->state, &error));
+	assert_true(state_pair_by_unique(world->account->state,
+		account_folder_by_path(world->account, "INBOX")
+			->record.folder_id,
+		strchr(name, '/') + 1, &arena, &pair));
+	fake_move(fake_mailbox("INBOX"), pair.remote.uid, fake_mailbox("Work"));
+	pair.remote.folder_id = account_folder_by_path(world->account, "Work")
+					->record.folder_id;
+	pair.remote.uid = fake_mailbox("Work")->messages[0].uid;
+	state_pair_put(world->account->state, &pair);
+	assert_true(state_commit(world->account->state, &error));
+	world_stop(world);
+	assert_int_equal(link(from, to), 0);
+	arena_finish(&arena);
+	free(to);
+	free(from);
+	free(name);
+}
+
+static void test_half_a_move_is_ended(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 2);
+	fake_create("Work");
+	populate(&world);
+	leave_half_a_move(&world);
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	assert_int_equal(local_count(&world, "Work"), 1);
+	assert_int_equal(server.append_count, 0);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+/* Somebody's own link to a file is a message of its own. */
+static void test_a_link_to_a_file_is_a_message(void **state)
+{
+	struct world world;
+	char *name, *from, *to;
+
+	(void)state;
+	world_init(&world, "", 3);
+	fake_create("Work");
+	populate(&world);
+	name = local_file(&world, "INBOX", 0);
+	from = alloc_format("%s/INBOX/%s", world.maildir, name);
+	to = alloc_format("%s/Work/%s", world.maildir, name);
+	assert_int_equal(link(from, to), 0);
+	free(to);
+	free(from);
+	free(name);
+	world_converge(&world);
+	world_check_equal(&world, 6);
+	assert_int_equal(server.append_count, 1);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			test_file_replaced_while_nobody_looked_is_a_new_message),
+		cmocka_unit_test(test_half_a_move_is_ended),
+		cmocka_unit_test(test_a_link_to_a_file_is_a_message),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
