@@ -229,6 +229,8 @@ static void disk_changed(const char *change, const char *path,
 	if (!is_below(path, WORLD_MAILDIR))
 		return;
 	oracle.maildir_changes++;
+	if (strcmp(change, "rename") == 0)
+		seam_log("disk: %s becomes %s", path, new_path);
 	if (replaced && new_path != NULL && is_message_path(new_path))
 		world_violation(9, "'%s' is overwritten", new_path);
 	if (strcmp(change, "unlink") == 0 && is_message_path(path))

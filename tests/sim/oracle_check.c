@@ -288,6 +288,27 @@ static void log_unsettled(struct world *world)
 	close_account(world);
 }
 
+static void log_journal(struct world *world)
+{
+	struct state_cursor cursor = { 0 };
+	struct journal_entry entry;
+	struct arena arena;
+
+	(void)open_account(world);
+	arena_init(&arena);
+	while (world->account != NULL &&
+		state_next_journal(
+			world->account->state, &cursor, &arena, &entry))
+		seam_log("journal %u: %s %s %u in %u %s: %s",
+			(unsigned)entry.sequence,
+			entry.side == JOURNAL_LOCAL ? "here" : "there",
+			entry.change, (unsigned)entry.mid, entry.folder_id,
+			entry.detail == NULL ? "" : entry.detail,
+			entry.outcome == NULL ? "pending" : entry.outcome);
+	arena_finish(&arena);
+	close_account(world);
+}
+
 void oracle_explain(struct world *world)
 {
 	struct view here = { 0 }, there = { 0 };
@@ -299,6 +320,7 @@ void oracle_explain(struct world *world)
 	view_finish(&here);
 	view_finish(&there);
 	log_unsettled(world);
+	log_journal(world);
 }
 
 /* ---- In the end ---- */

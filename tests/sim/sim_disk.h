@@ -114,8 +114,8 @@ struct sim_disk_counts {
 size_t sim_disk_open_count(void);
 void sim_disk_counts(struct sim_disk_counts *counts_out);
 /* Called for each change the product makes, after it, with what was done:
-   "rename", "unlink", "create", "write", "rmdir", "mkdir". For invariants. NULL
-   removes it. */
+   "rename", "unlink", "unname" (a file that has other names), "create",
+   "write", "rmdir", "mkdir". For invariants. NULL removes it. */
 void sim_disk_set_change_hook(void (*hook)(const char *change, const char *path,
 	const char *new_path, bool replaced));
 

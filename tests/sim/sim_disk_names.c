@@ -243,11 +243,13 @@ int names_remove(const struct found *place, bool is_directory)
 	int error = check_removal(place, is_directory);
 	struct inode *inode = place->inode;
 	struct entry *entry = place->entry;
+	bool has_other;
 
 	if (error != 0)
 		return error;
 	inotify_settle(place->directory, NULL);
 	detach(entry);
+	has_other = inode->link_count > 0;
 	count(&sim_disk.counts.unlinks);
 	note_change(change_add(&(struct change_request){
 		.directory = place->directory,
@@ -260,7 +262,8 @@ int names_remove(const struct found *place, bool is_directory)
 	drop(entry);
 	inotify_note(
 		place->directory, IN_DELETE | kind_of(inode), 0, place->name);
-	tell_of(is_directory ? "rmdir" : "unlink", place);
+	tell_of(is_directory ? "rmdir" : has_other ? "unname" : "unlink",
+		place);
 	return 0;
 }
 

@@ -54,14 +54,16 @@ struct watch *watch_open(struct error *error)
 
 void watch_close(struct watch *watch)
 {
+	/* It reads what is left, so it may be killed in there. */
+	product_watch_close(watch);
 	if (watch == current)
 		current = NULL;
-	product_watch_close(watch);
 }
 
 void sim_watch_kill(void)
 {
 	is_dying = true;
+	batch_count = 0;
 	if (current != NULL)
 		watch_close(current);
 	is_dying = false;
