@@ -13,8 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/number.h"
 #include "store/maildir_internal.h"
+#include "store/maildir_name.h"
 
 #define STEP_MS        10
 #define HOST_SIZE_MAX  255
@@ -128,39 +130,77 @@ static bool write_owner(int fd)
 		write_fully(fd, owner, (size_t)size);
 }
 
-static enum dotlock_result create(
-	int directory, const char *name, struct error *error)
+/* A name like a message's, so that what a crash leaves goes by age. */
+static void format_unique(struct buf *unique)
+{
+	char host[HOST_SIZE_MAX + 1];
+	uint64_t token =
+		(uint64_t)getpid() << 32 ^ (uint64_t)now_ms(CLOCK_MONOTONIC);
+
+	maildir_unique_format(now_ms(CLOCK_REALTIME) / 1000, token,
+		get_host(host) ? host : "localhost", unique);
+}
+
+static bool create(
+	int tmp, const char *unique, const char *name, struct error *error)
 {
 	bool is_written;
-	int fd = openat(directory, name,
+	int fd = openat(tmp, unique,
 		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-	if (fd == -1 && errno == EEXIST)
-		return DOTLOCK_BUSY;
-	if (fd == -1) {
-		error_set_errno(error, "cannot create '%s'", name);
-		return DOTLOCK_ERROR;
-	}
+	if (fd == -1)
+		return error_set_errno(error, "cannot create '%s'", name);
 	is_written = write_owner(fd);
 	if (!is_written) {
 		error_set_errno(error, "cannot write '%s'", name);
-		(void)unlinkat(directory, name, 0);
+		(void)unlinkat(tmp, unique, 0);
 	}
 	(void)close(fd);
-	return is_written ? DOTLOCK_TAKEN : DOTLOCK_ERROR;
+	return is_written;
 }
 
-enum dotlock_result dotlock_take(int directory, const char *name,
+static bool is_held(int directory, const char *name)
+{
+	struct stat stat;
+
+	return fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static enum dotlock_result try(
+	int directory, int tmp, const char *name, struct error *error)
+{
+	struct buf unique = { .data = NULL };
+	enum dotlock_result result = DOTLOCK_ERROR;
+
+	break_stale(directory, name);
+	if (is_held(directory, name))
+		return DOTLOCK_BUSY;
+	format_unique(&unique);
+	if (!create(tmp, buf_text(&unique), name, error))
+		goto out;
+	if (rename_exclusive(tmp, buf_text(&unique), directory, name) == 0) {
+		result = DOTLOCK_TAKEN;
+		goto out;
+	}
+	if (errno == EEXIST)
+		result = DOTLOCK_BUSY;
+	else
+		error_set_errno(error, "cannot create '%s'", name);
+	(void)unlinkat(tmp, buf_text(&unique), 0);
+out:
+	buf_finish(&unique);
+	return result;
+}
+
+enum dotlock_result dotlock_take(int directory, int tmp, const char *name,
 	unsigned patience_ms, struct error *error)
 {
 	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
 	int64_t deadline_ms = now_ms(CLOCK_MONOTONIC) + patience_ms;
 
 	for (;;) {
-		enum dotlock_result result;
+		enum dotlock_result result = try(directory, tmp, name, error);
 
-		break_stale(directory, name);
-		result = create(directory, name, error);
 		if (result != DOTLOCK_BUSY ||
 			now_ms(CLOCK_MONOTONIC) >= deadline_ms)
 			return result;

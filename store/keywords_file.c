@@ -258,16 +258,16 @@ out:
 	return result;
 }
 
-static enum keywords_result add_in(int directory, const char *name,
+static enum keywords_result add_in(int directory, int tmp, const char *name,
 	unsigned patience_ms, unsigned *letter_out, struct error *error)
 {
 	enum dotlock_result outer, inner;
 	enum keywords_result result = KEYWORDS_BUSY;
 
-	outer = dotlock_take(directory, UIDLIST_LOCK, patience_ms, error);
+	outer = dotlock_take(directory, tmp, UIDLIST_LOCK, patience_ms, error);
 	if (outer != DOTLOCK_TAKEN)
 		return outer == DOTLOCK_BUSY ? KEYWORDS_BUSY : KEYWORDS_ERROR;
-	inner = dotlock_take(directory, KEYWORDS_LOCK, patience_ms, error);
+	inner = dotlock_take(directory, tmp, KEYWORDS_LOCK, patience_ms, error);
 	if (inner == DOTLOCK_TAKEN) {
 		result = add_locked(directory, name, letter_out, error);
 		dotlock_release(directory, KEYWORDS_LOCK);
@@ -282,14 +282,18 @@ enum keywords_result keywords_file_add(struct maildir *maildir,
 	const char *path, const char *name, unsigned patience_ms,
 	unsigned *letter_out, struct error *error)
 {
-	int directory;
+	int tmp, directory;
 
 	if (!is_keyword(name, strlen(name))) {
 		error_set(error, ERROR_REFUSED, "'%.100s' is no keyword", name);
 		return KEYWORDS_ERROR;
 	}
+	/* The cache holds more than two: the first is still good. */
+	tmp = maildir_descriptor(maildir, path, MAILDIR_TMP, error);
+	if (tmp == -1)
+		return KEYWORDS_ERROR;
 	directory = maildir_descriptor(maildir, path, MAILDIR_FOLDER, error);
 	if (directory == -1)
 		return KEYWORDS_ERROR;
-	return add_in(directory, name, patience_ms, letter_out, error);
+	return add_in(directory, tmp, name, patience_ms, letter_out, error);
 }

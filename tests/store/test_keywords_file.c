@@ -2,12 +2,14 @@
 #define _GNU_SOURCE
 #endif
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -156,6 +158,31 @@ static void test_locks_of_dead_processes_are_taken_over_at_once(void **state)
 		assert_false(mail_tree_has(&tree, LOCKS[i]));
 }
 
+/* A lock that tells nobody would be waited for: whoever dies before he has
+   written his number must not hold one. */
+static void test_a_lock_has_an_owner_from_the_start(void **state)
+{
+	const struct rlimit none = { 0, 0 };
+	unsigned letter;
+	struct error error;
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		/* The first byte that is written is its last act. */
+		(void)setrlimit(RLIMIT_CORE, &none);
+		(void)setrlimit(RLIMIT_FSIZE, &none);
+		(void)signal(SIGXFSZ, SIG_DFL);
+		_exit((int)keywords_file_add(
+			tree.maildir, "INBOX", "x", 0, &letter, &error));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGXFSZ);
+	add("x", KEYWORDS_ADDED, 0);
+}
+
 static void test_locks_of_the_living_and_of_other_hosts_stay(void **state)
 {
 	char host[256] = "", owner[300];
@@ -249,6 +276,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_locks_of_dead_processes_are_taken_over_at_once,
 			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_lock_has_an_owner_from_the_start, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_locks_of_the_living_and_of_other_hosts_stay, setup,
 			teardown),
