@@ -410,6 +410,28 @@ void account_hold(struct account *account, struct pair *pair, enum hold hold,
 	account->counters.failed++;
 }
 
+void account_journal(struct account *account, enum journal_side side,
+	const struct pair *pair, const char *change)
+{
+	bool is_undone = pair_is_settled(pair);
+	struct journal_entry entry = {
+		.time = account_now(),
+		.side = side,
+		.change = change,
+		.mid = pair->mid,
+		.folder_id = pair->remote.folder_id,
+		.outcome = is_undone ? "undone" : NULL,
+	};
+
+	if (side == JOURNAL_LOCAL) {
+		entry.folder_id = pair->local.folder_id;
+		entry.detail = pair->local.name;
+	}
+	(void)state_journal_append(account->state, &entry);
+	if (is_undone)
+		state_journal_settle(account->state, pair->mid, "undone");
+}
+
 /* ---- Opening ---- */
 
 /* Directories are ours alone: 0700, parents included where they are new. */

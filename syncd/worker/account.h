@@ -232,4 +232,9 @@ void account_folder_fail(struct account *account, struct account_folder *folder,
 /* Wall clock, seconds. */
 int64_t account_now(void);
 
+/* Notes what was seen of a pair, after it was put. When that leaves nothing to
+   do, the change came undone, and with it what was pending. */
+void account_journal(struct account *account, enum journal_side side,
+	const struct pair *pair, const char *change);
+
 #endif

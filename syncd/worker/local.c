@@ -106,20 +106,6 @@ enum local_read local_digest(
 
 /* ---- One file seen ---- */
 
-static void journal(
-	struct account *account, const struct pair *pair, const char *change)
-{
-	(void)state_journal_append(account->state,
-		&(struct journal_entry){
-			.time = account_now(),
-			.side = JOURNAL_LOCAL,
-			.change = change,
-			.mid = pair->mid,
-			.folder_id = pair->local.folder_id,
-			.detail = pair->local.name,
-		});
-}
-
 /* A letter nobody can tell the meaning of (dovecot-keywords is lost, or not yet
    written) may stand for any keyword that has no letter: nothing is known of
    those, and nothing was taken away. */
@@ -167,7 +153,7 @@ static void put_seen(struct account *account, struct sighting *sighting,
 	place_pair(account, sighting, pair);
 	pair->retry_at = 0;
 	state_pair_put(account->state, pair);
-	journal(account, pair, change);
+	account_journal(account, JOURNAL_LOCAL, pair, change);
 	sighting->folder->active_at_ms = (int64_t)clock_now_ms();
 }
 
@@ -465,7 +451,7 @@ void local_lose(struct account *account, struct pair *pair, bool is_proof)
 	pair->local.absent_since = clock_now_ms();
 	account->absent_at_ms = (int64_t)clock_now_ms();
 	state_pair_put(account->state, pair);
-	journal(account, pair, "gone");
+	account_journal(account, JOURNAL_LOCAL, pair, "gone");
 }
 
 void local_lose_file(struct account *account, struct pair *pair)

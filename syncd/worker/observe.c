@@ -87,19 +87,6 @@ static void note_status(struct account_folder *folder)
 
 /* ---- Rows ---- */
 
-static void journal(
-	struct account *account, const struct pair *pair, const char *change)
-{
-	(void)state_journal_append(account->state,
-		&(struct journal_entry){
-			.time = account_now(),
-			.side = JOURNAL_REMOTE,
-			.change = change,
-			.mid = pair->mid,
-			.folder_id = pair->remote.folder_id,
-		});
-}
-
 static void put_arrival(struct account *account,
 	const struct account_folder *folder, uint32_t uid_validity,
 	const struct remote_message *message, struct arena *arena)
@@ -126,7 +113,7 @@ static void put_arrival(struct account *account,
 		    pair.local.name, arena, &other))
 		pair.local.name = NULL;
 	state_pair_put(account->state, &pair);
-	journal(account, &pair, "new");
+	account_journal(account, JOURNAL_REMOTE, &pair, "new");
 }
 
 /* A new message of which the server told too little waits: the frontier does
@@ -176,7 +163,7 @@ static void put_row(struct account *account,
 	pair.remote.modseq = message->modseq;
 	pair.retry_at = 0;
 	state_pair_put(account->state, &pair);
-	journal(account, &pair, "flags");
+	account_journal(account, JOURNAL_REMOTE, &pair, "flags");
 }
 
 static void put_rows(struct account *account,
@@ -207,7 +194,7 @@ static void lose(struct account *account, struct pair *pair)
 	pair->remote.absent_since = clock_now_ms();
 	pair->retry_at = 0;
 	state_pair_put(account->state, pair);
-	journal(account, pair, "gone");
+	account_journal(account, JOURNAL_REMOTE, pair, "gone");
 }
 
 static void lose_uid(struct account *account, uint32_t folder_id, uint32_t uid,

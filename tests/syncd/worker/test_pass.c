@@ -536,6 +536,37 @@ static void test_every_cut_converges(void **state)
 	}
 }
 
+/* Changed and changed back, while nobody could tell the server: no work, and
+   nothing that counts as such. */
+static void test_what_came_undone_is_not_pending(void **state)
+{
+	bool is_cut = true;
+
+	(void)state;
+	for (unsigned cut = 1; is_cut; cut++) {
+		struct world world;
+		struct fake_mailbox *work;
+
+		world_init(&world, "", 21);
+		populate(&world);
+		work = fake_mailbox("Work");
+		local_set_letters(&world, "INBOX", 0, "F");
+		work->messages[0].flags.system |= FLAG_ANSWERED;
+		fake_touch(work, &work->messages[0]);
+		server.cut_in = cut;
+		is_cut = !world_sync(&world);
+		server.cut_in = 0;
+		world_stop(&world);
+		local_set_letters(&world, "INBOX", 0, "");
+		work->messages[0].flags.system &= ~(uint32_t)FLAG_ANSWERED;
+		fake_touch(work, &work->messages[0]);
+		world_converge(&world);
+		world_check_equal(&world, 11);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -564,6 +595,7 @@ int main(void)
 		cmocka_unit_test(test_unmounted_maildir_stops_everything),
 		cmocka_unit_test(test_lost_state_pairs_again_without_transfer),
 		cmocka_unit_test(test_every_cut_converges),
+		cmocka_unit_test(test_what_came_undone_is_not_pending),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));

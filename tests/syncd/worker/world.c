@@ -369,6 +369,13 @@ void world_check_quiet(struct world *world)
 	assert_true(world_sync(world));
 	assert_int_equal(server.change_count, change_count);
 	assert_int_equal(server.body_count, body_count);
+	if (state_unsettled_count(world->account->state) > 0)
+		return;
+	assert_int_equal(
+		state_journal_pending(world->account->state, JOURNAL_LOCAL), 0);
+	assert_int_equal(
+		state_journal_pending(world->account->state, JOURNAL_REMOTE),
+		0);
 }
 
 /* ---- Readers of mail ---- */

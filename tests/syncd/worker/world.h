@@ -48,7 +48,8 @@ unsigned world_random(struct world *world, unsigned limit);
 /* Fails the test unless both sides hold the same messages with the same flags
    in the same folders, `count` in all (SIZE_MAX = any number). */
 void world_check_equal(struct world *world, size_t count);
-/* Fails unless one more sync changes nothing and fetches nothing. */
+/* Fails unless one more sync changes nothing and fetches nothing; and unless
+   nothing is pending, where no message has anything left to do. */
 void world_check_quiet(struct world *world);
 
 /* That many of them arrive. */
