@@ -1,4 +1,4 @@
-"""A file system on a disk that is recorded, and the disks a power cut leaves.
+"""File systems on a disk that is recorded, and the disks a power cut leaves.
 
 A disk with a cache of its own promises one thing: what was written before a
 flush began is there after the flush has ended. Of what was written later, any
@@ -32,13 +32,16 @@ KINDS = {
 }
 
 
-def run(*command):
+class Unmountable(environment.Failure):
+    """The file system itself did not survive."""
+
+
+def run(*command, failure=environment.Failure):
     done = subprocess.run([str(each) for each in command], check=False,
                           stdin=subprocess.DEVNULL, capture_output=True,
                           text=True)
     if done.returncode != 0:
-        raise environment.Failure(f"{' '.join(map(str, command))}: "
-                                  f"{done.stderr.strip()}")
+        raise failure(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
@@ -78,11 +81,11 @@ def missing(kind):
 
 def try_mount(kind):
     directory = environment.temporary_directory("power-cut")
+    parts = Parts(kind, directory, 1)
     try:
-        make_image(kind, directory / "image")
-        (directory / "there").mkdir()
-        mount(kind, directory / "image", directory / "there")
-        unmount(directory / "there")
+        parts.make_image(directory / "image")
+        parts.mount(directory / "image")
+        parts.unmount()
     except environment.Failure as problem:
         return f"no loop device with {kind}: {problem}"
     finally:
@@ -90,19 +93,42 @@ def try_mount(kind):
     return None
 
 
-def make_image(kind, path):
-    size, command, _ = KINDS[kind]
-    raw = path.with_name(path.name + ".raw")
-    with open(raw, "wb") as file:
-        file.truncate(size << 20)
-    run(*command, raw)
-    run("cp", "--sparse=always", raw, path)
-    raw.unlink()
+class Parts:
+    """The file systems that share a disk, and the places where they are
+    mounted, always the same: programs remember absolute paths."""
 
+    def __init__(self, kind, directory, count):
+        self.kind = kind
+        self.places = [directory / f"disk-{number}" for number in range(count)]
 
-def mount(kind, image, place):
-    run("mount", "-t", kind, "-o", "loop,noatime" + KINDS[kind][2], image,
-        place)
+    def make_image(self, path):
+        size, command, _ = KINDS[self.kind]
+        raw = path.with_name(path.name + ".raw")
+        for number, place in enumerate(self.places):
+            place.mkdir()
+            with open(raw, "wb") as file:
+                file.truncate(size << 20)
+            run(*command, raw)
+            run("dd", "bs=1M", "conv=sparse,notrunc", f"seek={number * size}",
+                f"if={raw}", f"of={path}")
+            raw.unlink()
+        os.truncate(path, len(self.places) * size << 20)
+
+    def mount(self, image):
+        size, _, options = KINDS[self.kind]
+        for number, place in enumerate(self.places):
+            run("mount", "-t", self.kind, "-o",
+                f"loop,offset={number * size << 20},sizelimit={size << 20},"
+                f"noatime{options}", image, place, failure=Unmountable)
+
+    def unmount(self):
+        for place in self.places:
+            if os.path.ismount(place):
+                unmount(place)
+
+    def sync(self):
+        for place in self.places:
+            run("sync", "-f", place)
 
 
 def unmount(place):

@@ -10,10 +10,11 @@ moment, runs the program twice and judges.
 
     clean     both sides hold what they have to, the second run found
               nothing to do, nothing asks for a hand
-    lost      a message is on neither side
+    lost      a message is on neither side, or was taken out of the Maildir
+              and is not kept
     doubled   a message is there more than once
     stuck     the program fails, or holds something, or is never done; or says
-              that it is done, and one side lacks a message of the other
+              that it is done, and the sides differ
     other     a message is altered, in the wrong folder, has wrong flags, or
               is back though its removal was on the disk
 
@@ -44,11 +45,15 @@ from recorder import Gate, Recorder, Servers
 
 USER = "cut"
 SKIPPED = 77
-# The cut may take what the users did not call fsync() for.
+# The cut may take what the users did not call fsync() for, until it is said to
+# be on both sides.
 UNCUT = ("careless_mail_here",)
 KINDS = ("clean", "lost", "doubled", "stuck", "other")
 AS = {"lost": "lost", "doubled": "doubled", "stuck": "stuck",
-      "missing": "stuck"}
+      "missing": "stuck", "apart": "stuck"}
+# How many file systems there are on the disk. When the state has one of its
+# own, its flushes make nothing of the Maildir durable by the way.
+LAYOUTS = {"together": 1, "apart": 2}
 # The server is not what loses its power.
 DOVECOT = "mail_fsync = never\n"
 
@@ -71,16 +76,21 @@ class State:
 
 
 def choose(log, moments, count, source):
-    """At most `count` states, in the order of the log. Each moment once with
-    nothing and once with all of the last writes, the rest with halves."""
+    """At most `count` states, in the order of the log. The end of each chapter
+    without the last writes; each other moment once with nothing and once with
+    all of them, the rest with halves."""
     states, halves, seen = [], [], set()
+    ends = [State(number, moment, "none", 0)
+            for number, moment in enumerate(moments) if moment.is_end][:count]
+    count -= len(ends)
     for number, moment in enumerate(moments):
         has_writes = bool(log.writes(moment.durable, moment.end))
         for part in ("none", "all")[:1 + has_writes]:
             # All of them, at a flush, is none of the next ones.
             key = (moment.durable if part == "none" else
                    moment.end + disk.HEADER.size, moment.server, moment.acts)
-            if key not in seen:
+            is_chosen = moment.is_end and part == "none"
+            if key not in seen and not is_chosen:
                 states.append(State(number, moment, part, 0))
             seen.add(key)
         if len(log.writes(moment.durable, moment.end)) > 0:
@@ -93,17 +103,18 @@ def choose(log, moments, count, source):
         # Halves of something are what hides best.
         states += [State(*each, "half", turn) for each in halves]
         states = source.sample(states, count)
-    return sorted(states, key=lambda state: (state.moment.durable,
-                                             state.number))
+    return sorted(ends + states, key=lambda state: (state.moment.durable,
+                                                    state.number))
 
 
 class Trial:
     """One program on one file system: recorded once, cut many times."""
 
-    def __init__(self, program, kind, seed):
+    def __init__(self, program, kind, layout, seed):
         self.kind = kind
         self.seed = seed
         self.directory = environment.temporary_directory("power-cut")
+        self.parts = disk.Parts(kind, self.directory, LAYOUTS[layout])
         self.server = Dovecot(extra=DOVECOT)
         self.gate = None
         self.recorder = None
@@ -118,17 +129,17 @@ class Trial:
         self.gate = Gate(self.server.port)
         servers = self.directory / "servers"
         servers.mkdir()
-        self.recorder = Recorder(self.kind, self.directory, self.gate,
+        self.recorder = Recorder(self.parts, self.directory, self.gate,
                                  Servers(self.server, USER, servers))
         self.program = self.make_program(
-            self.directory, self.recorder.place, self.gate.port, USER,
+            self.directory, self.parts.places, self.gate.port, USER,
             self.server.password)
         return self
 
     def __exit__(self, *_):
         self.gate.close()
         self.recorder.close()
-        disk.try_unmount(self.recorder.place)
+        self.parts.unmount()
         self.server.close()
         environment.remove_tree(self.directory)
 
@@ -140,14 +151,15 @@ class Trial:
         self.recorder.start()
         try:
             self.program.prepare()
-            self.story = story.Story(self.recorder, imap, self.seed)
+            self.story = story.Story(self.recorder, self.program.mail, imap,
+                                     self.seed)
             before = None
             for chapter in self.program.chapters:
-                self.story.tell(chapter)
-                # Old files are renamed otherwise than those just made: what
-                # is there is as if it had been for long.
+                # btrfs renames old files otherwise than those just made.
                 if before not in UNCUT:
-                    disk.run("sync", "-f", self.recorder.place)
+                    self.parts.sync()
+                    self.recorder.settle()
+                self.story.tell(chapter)
                 self.run_recorded(chapter)
                 before = chapter
         finally:
@@ -157,8 +169,10 @@ class Trial:
     def run_recorded(self, chapter):
         self.recorder.set_running(None if chapter in UNCUT else chapter)
         code, text = run_program(self.program.command(), self.directory)
-        self.recorder.set_running(None)
-        ends = story.Ends(self.story.acts, False)
+        if chapter in UNCUT:
+            self.recorder.settle()
+        self.recorder.note_end(chapter)
+        ends = story.Ends(self.story.acts, len(self.story.acts))
         wrong = self.compare(ends, self.story.imap)
         if code != 0 or wrong:
             raise environment.Failure(
@@ -192,17 +206,16 @@ class Trial:
 
     def try_state(self, state, image):
         try:
-            disk.mount(self.kind, image, self.recorder.place)
-        except environment.Failure as problem:
-            return [("unmountable", str(problem))]
-        try:
+            self.parts.mount(image)
             return self.try_mounted(state)
+        except disk.Unmountable as problem:
+            return [("unmountable", str(problem))]
         finally:
-            disk.unmount(self.recorder.place)
+            self.parts.unmount()
 
     def try_mounted(self, state):
         ends = story.Ends(self.story.acts[:state.moment.acts],
-                          state.moment.is_open)
+                          state.moment.settled)
         self.program.prepare()
         self.said = []
         left = self.look_at_files()
@@ -259,7 +272,11 @@ class Trial:
                                   ("Maildir", maildir, server)):
             found += [(kind, f"{name}: {text}") for kind, text in story.wrongs(
                 ends, side, other, self.program.with_flags)]
-        return found
+        found += story.differences(ends, server, maildir)
+        kept = {story.subject(path.read_bytes())
+                for path in self.program.kept()}
+        return found + [("lost", f"{name} is not kept")
+                        for name in sorted(ends.kept - kept)]
 
 
 def classes(wrong):
@@ -281,10 +298,11 @@ def run(options):
     """Returns a Counter of KINDS, and of states."""
     counts = Counter()
     kind = options.file_system
-    with Trial(options.program, kind, options.seed) as trial:
+    with Trial(options.program, kind, options.layout, options.seed) as trial:
         trial.record()
         states = trial.states(options.states, options.chapter)
-        print(f"{options.program} on {kind}: {len(trial.moments)} moments, "
+        print(f"{options.program} on {kind}, {options.layout}: "
+              f"{len(trial.moments)} moments, "
               f"{len(states)} states, seed {options.seed}", flush=True)
         for state, wrong in trial.replay(states):
             counts["states"] += 1
@@ -303,6 +321,8 @@ def main():
     parser = argparse.ArgumentParser(prog="power_cut.py")
     parser.add_argument("--program", choices=PROGRAMS, default="mailtwin")
     parser.add_argument("--file-system", choices=disk.KINDS, required=True)
+    parser.add_argument("--layout", choices=LAYOUTS, default="together",
+                        help="Maildir and state on one file system, or two")
     parser.add_argument("--states", type=int, default=25)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--chapter", help="cut only while this is done: "

@@ -52,13 +52,18 @@ class Mailtwin:
     with_flags = True
     chapters = ("mail_that_is_there", "new_mail_here", "new_mail_there",
                 "flags", "moves", "removals", "careless_mail_here",
-                "new_folders", "folder_changes", "all_at_once")
+                "careless_changes_here", "new_folders", "folder_changes",
+                "all_at_once")
 
-    def __init__(self, directory, place, port, user, password):
+    def __init__(self, directory, places, port, user, password):
+        self.mail = places[0] / "mail"
+        state = places[-1] / "state"
         self.program = Program(directory, {"home": {
             "host": "127.0.0.1", "port": port, "tls": "off", "user": user,
-            "password": password, "maildir": str(place / "mail")}},
-            state_dir=str(place / "state"))
+            "password": password, "maildir": str(self.mail)}},
+            state_dir=str(state))
+        self.removed = [state / "home/removed",
+                        self.mail.with_name(".mailtwin-removed")]
 
     @staticmethod
     def missing():
@@ -82,6 +87,11 @@ class Mailtwin:
         return found + [f"pending: {account['pending']}"
                         for _ in range(any(account["pending"].values()))]
 
+    def kept(self):
+        """The files of messages it has taken out of the Maildir."""
+        return [path for place in self.removed
+                for path in place.rglob("cur/*") if path.is_file()]
+
 
 class Mbsync:
     """With its defaults, which call fsync(); each direction by itself."""
@@ -90,8 +100,8 @@ class Mbsync:
     with_flags = False
     chapters = ("mail_that_is_there", "new_mail_here", "new_mail_there")
 
-    def __init__(self, directory, place, port, user, password):
-        self.mail = place / "mail"
+    def __init__(self, directory, places, port, user, password):
+        self.mail = places[0] / "mail"
         self.config = directory / "mbsyncrc"
         self.config.write_text(MBSYNCRC.format(
             port=port, user=user, password=password, mail=self.mail))
@@ -108,6 +118,10 @@ class Mbsync:
         return ["mbsync", "-q", "-c", str(self.config), "all"]
 
     def trouble(self):
+        return []
+
+    def kept(self):
+        """It keeps none, and nobody removes any in its chapters."""
         return []
 
 

@@ -26,16 +26,18 @@ import disk
 
 class Moment:
     """`durable` and `end`: places in the log. `acts`: how many acts of the
-    users had begun; `is_open`: the last of them had not ended yet. `chapter`:
-    what the program was doing."""
+    users there were; `settled`: how many of them have to stay, whatever they
+    were. `chapter`: what the program was doing; `is_end`: it had done
+    it, and said so."""
 
-    def __init__(self, durable, end, server, acts, is_open, chapter):
+    def __init__(self, durable, end, server, acts, settled, chapter, is_end):
         self.durable = durable
         self.end = end
         self.server = server
         self.acts = acts
-        self.is_open = is_open
+        self.settled = settled
         self.chapter = chapter
+        self.is_end = is_end
 
 
 class Line:
@@ -46,13 +48,14 @@ class Line:
         self.durable = 0
         self.server = None
         self.acts = 0
-        self.is_open = False
+        self.settled = 0
         self.chapter = None  # without the program there is nothing to test
 
-    def note(self, end):
+    def note(self, end, is_end=False):
         if self.chapter:
             self.moments.append(Moment(self.durable, end, self.server,
-                                       self.acts, self.is_open, self.chapter))
+                                       self.acts, self.settled,
+                                       self.chapter, is_end))
 
     def flush(self, place):
         self.note(place)
@@ -180,19 +183,15 @@ class Gate:
 
 
 class Recorder:
-    """A mounted disk, recorded from the beginning; see the top of this file.
+    """A mounted disk, recorded from the beginning; see the top of this file."""
 
-    `place` is where it is mounted, and where what is rebuilt from the record
-    has to be mounted: programs remember absolute paths."""
-
-    def __init__(self, kind, directory, gate, servers):
-        self.kind = kind
+    def __init__(self, parts, directory, gate, servers):
+        self.parts = parts
         self.directory = directory
         self.gate = gate
         self.servers = servers
         self.base = directory / "base"
         self.log_path = directory / "log"
-        self.place = directory / "disk"
         self.fuse = directory / "fuse"
         self.line = Line()
         self.process = None
@@ -201,17 +200,16 @@ class Recorder:
 
     def start(self):
         image = self.directory / "recorded"
-        disk.make_image(self.kind, self.base)
+        self.parts.make_image(self.base)
         disk.run("cp", "--sparse=always", self.base, image)
-        for path in (self.place, self.fuse):
-            path.mkdir()
+        self.fuse.mkdir()
         self.process = subprocess.Popen(
             [disk.block_log(), image, self.log_path, self.fuse],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         environment.wait_until((self.fuse / "disk").exists, 20, "block_log")
         self.thread = threading.Thread(target=self.answer_flushes, daemon=True)
         self.thread.start()
-        disk.mount(self.kind, self.fuse / "disk", self.place)
+        self.parts.mount(self.fuse / "disk")
         self.gate.note = self.note_server
 
     def answer_flushes(self):
@@ -237,21 +235,28 @@ class Recorder:
 
     # What is told by whoever drives the program
 
-    def begin_act(self):
-        with self.gate.lock:
-            self.line.acts += 1
-            self.line.is_open = True
-
     def end_act(self):
         with self.gate.lock:
+            self.line.acts += 1
             self.note_server()
-            self.line.is_open = False
+
+    def settle(self):
+        """What was done until now has to stay."""
+        with self.gate.lock:
+            self.line.settled = self.line.acts
 
     def set_running(self, chapter):
         """None: no longer."""
         with self.gate.lock:
             self.note_server()
             self.line.chapter = chapter
+
+    def note_end(self, chapter):
+        """The program has said that it has done this."""
+        self.set_running(chapter)
+        with self.gate.lock:
+            self.line.note(os.path.getsize(self.log_path), True)
+        self.set_running(None)
 
     def stop(self):
         """Returns the log and the moments."""
@@ -264,8 +269,8 @@ class Recorder:
     def close(self):
         if self.process is None:
             return
-        disk.try_unmount(self.place)
-        disk.try_unmount(self.fuse)
+        for place in (*self.parts.places, self.fuse):
+            disk.try_unmount(place)
         self.process.stdin.close()
         try:
             self.process.wait(20)

@@ -1,13 +1,15 @@
 """What two users do while the disk is recorded, and what has to be there when
 the power came back.
 
-Each act is finished when it returns: the local user calls fsync() for what it
-did, as a careful mail reader does. So what was done before the power went has
-to have its effect in the end, also a deletion; and an act that the cut
-interrupted is either done or it is not. No two acts are at one message, so that
-there is one right end. (Only new mail may come without fsync(), in a chapter of
-its own, which is not cut.)"""
+The local user calls fsync() for what it did, as a careful mail reader does. So
+what was done before the power went has to have its effect in the end, also a
+deletion. No two acts of a chapter are at one message, so that there is one
+right end. In the chapters of careless users, as most are, nobody calls fsync():
+new mail then is not cut before the program said that it is on both sides; other
+changes may come undone, on both sides alike, and what was removed may be back
+with \\Deleted."""
 
+import contextlib
 import os
 import random
 import re
@@ -18,7 +20,8 @@ from harness.corpus import small_message, to_wire
 from harness.maildir import Entry, Maildir
 from harness.world import subject
 
-FIRST = {"INBOX": 12, "Archive": 8, "Work": 8, "Work/2024": 8}
+# Those of the first are more than are synced one by one.
+FIRST = {"INBOX": 20, "Archive": 10, "Work": 10, "Work/2024": 8}
 DATE = corpus.FIRST_DATE
 # mbsync leaves a line of its own in what it fetched.
 TUID = re.compile(rb"^X-TUID: .*\r\n", re.M)
@@ -54,6 +57,13 @@ class CarefulMaildir(Maildir):
         found = super().set_letters(entry, letters)
         sync_directory(found.path.parent)
         sync_directory(entry.path.parent)
+        return found
+
+    def letter(self, folder, keyword):
+        found = super().letter(folder, keyword)
+        with open(self.path(folder) / "dovecot-keywords", "rb") as file:
+            os.fsync(file.fileno())
+        sync_directory(self.path(folder))
         return found
 
     def move(self, entry, folder, new_name=False):
@@ -101,21 +111,37 @@ class Place:
 class Act:
     """`messages`: {name: Place, or None}; `folders`: {name: is it there}."""
 
-    def __init__(self, messages, folders):
+    def __init__(self, messages, folders, is_careless, is_there):
         self.messages = messages
         self.folders = folders
+        self.is_careless = is_careless
+        self.is_there = is_there
 
 
 class Ends:
-    """All that may be there: {name: [Place or None]}, {folder: [bool]}."""
+    """All that may be there: {name: [Place or None]}, {folder: [bool]}.
+    `settled`: how many of the acts have to stay. `kept`: the names of what is
+    taken out of the Maildir."""
 
-    def __init__(self, acts, is_open):
+    def __init__(self, acts, settled):
         self.messages = defaultdict(list)
         self.folders = defaultdict(list)
+        self.kept = set()
         for number, act in enumerate(acts):
-            may_be = is_open and number == len(acts) - 1
+            may_be = act.is_careless and number >= settled
             self.put(self.messages, act.messages, may_be, None)
             self.put(self.folders, act.folders, may_be, False)
+            if may_be:
+                self.add_half_removed(act.messages)
+            if act.is_there:
+                self.kept.update(name for name, end in act.messages.items()
+                                 if end is None)
+
+    def add_half_removed(self, messages):
+        for name in (name for name, end in messages.items() if end is None):
+            place = self.messages[name][-2]
+            self.messages[name].append(
+                Place(place.folder, place.flags | {"\\deleted"}))
 
     @staticmethod
     def put(ends, changes, may_be, nothing):
@@ -127,12 +153,13 @@ class Ends:
 class Story:
     """The users. Each `do_…` is a list of acts; the program runs after it."""
 
-    def __init__(self, recorder, imap, seed):
+    def __init__(self, recorder, mail, imap, seed):
         self.recorder = recorder
         self.imap = imap
-        self.maildir = CarefulMaildir(recorder.place / "mail")
+        self.maildir = CarefulMaildir(mail)
         self.source = random.Random(seed)
         self.acts = []
+        self.is_careless = False
         self.bodies = {}
         self.places = {}
         self.touched = set()
@@ -142,10 +169,9 @@ class Story:
         self.touched.clear()
         getattr(self, f"do_{chapter}")()
 
-    def act(self, work, messages=None, folders=None):
+    def act(self, work, messages=None, folders=None, is_there=False):
         messages, folders = messages or {}, folders or {}
-        self.recorder.begin_act()
-        self.acts.append(Act(messages, folders))
+        self.acts.append(Act(messages, folders, self.is_careless, is_there))
         work()
         self.recorder.end_act()
         self.places.update(messages)
@@ -200,12 +226,29 @@ class Story:
         self.act(lambda: self.maildir.add_letters(entry, letter),
                  {name: Place(place.folder, place.flags | {flag})})
 
+    def keyword_here(self, name, keyword):
+        folder = self.places[name].folder
+        self.flag_here(name, self.maildir.letter(folder, keyword), keyword)
+
+    def read_no_more_here(self, name):
+        place = self.places[name]
+        entry = self.entry(place.folder, name)
+        self.act(lambda: self.maildir.drop_letters(entry, "S"),
+                 {name: Place(place.folder, place.flags - {"\\seen"})})
+
     def flag_there(self, name, flag):
         place = self.places[name]
         uid = self.uid(place.folder, name)
         self.act(lambda: self.imap.store(place.folder, [uid], "+FLAGS",
                                          [flag]),
                  {name: Place(place.folder, place.flags | {flag})})
+
+    def read_no_more_there(self, name):
+        place = self.places[name]
+        uid = self.uid(place.folder, name)
+        self.act(lambda: self.imap.store(place.folder, [uid], "-FLAGS",
+                                         ["\\Seen"]),
+                 {name: Place(place.folder, place.flags - {"\\seen"})})
 
     def move_here(self, name, folder, new_name):
         place = self.places[name]
@@ -226,7 +269,8 @@ class Story:
     def remove_there(self, name):
         folder = self.places[name].folder
         uid = self.uid(folder, name)
-        self.act(lambda: self.imap.expunge(folder, [uid]), {name: None})
+        self.act(lambda: self.imap.expunge(folder, [uid]), {name: None},
+                 is_there=True)
 
     def make(self, side, folder):
         work = self.maildir.make_folder if side == "here" else self.imap.create
@@ -244,7 +288,7 @@ class Story:
                 else self.imap.delete)
         self.act(lambda: work(folder),
                  {name: None for name in self.names_in(folder)},
-                 {folder: False})
+                 {folder: False}, side == "there")
 
     # The chapters
 
@@ -261,11 +305,27 @@ class Story:
             self.deliver(folder, "S", ["\\Seen"])
 
     def do_careless_mail_here(self):
-        """Without fsync(), as most deliver. What the program then says to be
-        on both sides has to stay on both."""
+        """What the program then says to be on both sides has to stay so."""
+        with self.careless():
+            self.do_new_mail_here()
+
+    def do_careless_changes_here(self):
+        with self.careless():
+            for source, target in (("INBOX", "Work"), ("Archive", "INBOX"),
+                                   ("Work/2024", "Archive")):
+                same, other, gone, *rest = self.quiet_in(source)
+                self.move_here(same, target, False)
+                self.move_here(other, target, True)
+                self.remove_here(gone)
+                for name in rest[:2]:
+                    self.flag_here(name, "R", "\\answered")
+
+    @contextlib.contextmanager
+    def careless(self):
         careful, self.maildir = self.maildir, Maildir(self.maildir.root)
-        self.do_new_mail_here()
-        self.maildir = careful
+        self.is_careless = True
+        yield
+        self.maildir, self.is_careless = careful, False
 
     def do_new_mail_there(self):
         for folder in ("INBOX", "INBOX", "INBOX", "Work", "Archive"):
@@ -280,6 +340,14 @@ class Story:
                 self.flag_there(name, "\\answered")
             for name in names[3:4]:
                 self.flag_there(name, "later")
+            seen = [name for name in names[4:]
+                    if "\\seen" in self.places[name].flags]
+            for name in seen[:1]:
+                self.read_no_more_here(name)
+            for name in seen[1:2]:
+                self.read_no_more_there(name)
+            for name in [each for each in names[4:] if each not in seen][:1]:
+                self.keyword_here(name, "mine")
 
     def do_moves(self):
         for source, target in (("INBOX", "Work"), ("Archive", "INBOX"),
@@ -376,3 +444,12 @@ def wrongs(ends, side, other, with_flags):
         if (folder in side.folders) not in ends_of:
             found.append(("wrong", f"folder {folder}: {ends_of}"))
     return found
+
+
+def differences(ends, server, maildir):
+    """[(kind, text)] of what may be so or so, and is not the same on both."""
+    return [("apart", f"{name}: {server.places.get(name)} on the server, "
+             f"{maildir.places.get(name)} in the Maildir")
+            for name, places in ends.messages.items()
+            if len(places) > 1
+            and server.places.get(name) != maildir.places.get(name)]
