@@ -140,9 +140,13 @@ void fake_touch(struct fake_mailbox *mailbox, struct fake_message *message)
 static struct fake_message take(struct fake_mailbox *mailbox, uint32_t uid)
 {
 	struct fake_message *message = fake_find(mailbox, uid);
-	struct fake_message taken = *message;
-	size_t index = (size_t)(message - mailbox->messages);
+	struct fake_message taken;
+	size_t index;
 
+	if (message == NULL)
+		abort();
+	taken = *message;
+	index = (size_t)(message - mailbox->messages);
 	show("goes:", mailbox, uid, taken.body);
 	memmove(message, message + 1,
 		(mailbox->count - index - 1) * sizeof(*message));
