@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+bool pair_is_waiting(const struct pair *pair, int64_t now)
+{
+	return pair->retry_at > now && pair->retry_at - PAIR_PAUSE_MAX_S <= now;
+}
+
 bool pair_is_settled(const struct pair *pair)
 {
 	const struct synced_state *synced = &pair->synced;

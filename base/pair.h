@@ -86,6 +86,13 @@ struct pair {
 	int64_t retry_at; /* seconds since 1970; 0 = now */
 };
 
+/* The longest pause before something refused is tried again. */
+#define PAIR_PAUSE_MAX_S (6 * 3600)
+
+/* Its time has not come. A time further off than the longest pause was set by
+   a clock that was wrong then, or is wrong now: it has come. */
+bool pair_is_waiting(const struct pair *pair, int64_t now);
+
 /* Both sides present, in the synced folder, with the synced flags, not held:
    nothing to do. */
 bool pair_is_settled(const struct pair *pair);

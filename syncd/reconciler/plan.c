@@ -272,7 +272,8 @@ struct plan plan_make(struct arena *arena, const struct pair *const *pairs,
 		struct decision decision;
 
 		decision = decide(pairs[i], policy);
-		if (pairs[i]->retry_at > now && !is_record_only(&decision))
+		if (pair_is_waiting(pairs[i], now) &&
+			!is_record_only(&decision))
 			continue;
 		add_decision(&planner, pairs[i], &decision);
 	}

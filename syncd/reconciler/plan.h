@@ -57,8 +57,8 @@ struct plan {
 
 /* `pairs`: those that are not settled. No two may share content that is still
    to be matched (match.h comes first). Results live in `arena`. A pair whose
-   retry_at lies after `now` (seconds since 1970) waits, but for what is only to
-   be recorded. */
+   time has not come at `now` (seconds since 1970) waits, but for what is only
+   to be recorded. */
 struct plan plan_make(struct arena *arena, const struct pair *const *pairs,
 	size_t pair_count, const struct policy *policy, int64_t now);
 

@@ -20,7 +20,6 @@
 
 #define LOG_TEXT_SIZE   1024
 #define HOLD_DELAY_S    60
-#define HOLD_MAX_S      (6 * 3600)
 #define DELETION_SLOT_S 300
 #define LOCK_ATTEMPTS   40 /* two seconds */
 
@@ -399,13 +398,14 @@ void account_hold(struct account *account, struct pair *pair, enum hold hold,
 {
 	int64_t delay = HOLD_DELAY_S;
 
-	for (uint32_t i = 0; i < pair->attempt_count && delay < HOLD_MAX_S; i++)
+	for (uint32_t i = 0;
+		i < pair->attempt_count && delay < PAIR_PAUSE_MAX_S; i++)
 		delay *= 2;
 	pair->hold = hold;
 	pair->reason = reason;
 	pair->attempt_count++;
-	pair->retry_at =
-		account_now() + (delay > HOLD_MAX_S ? HOLD_MAX_S : delay);
+	pair->retry_at = account_now() +
+		(delay > PAIR_PAUSE_MAX_S ? PAIR_PAUSE_MAX_S : delay);
 	state_pair_put(account->state, pair);
 	account->counters.failed++;
 }

@@ -272,7 +272,7 @@ static void collect_downloads(struct account *account,
 	arena_init(&arena);
 	while (state_next_by_uid(
 		account->state, folder_id, &cursor, &arena, &pair)) {
-		if (is_remote_arrival(&pair) && pair.retry_at <= now &&
+		if (is_remote_arrival(&pair) && !pair_is_waiting(&pair, now) &&
 			decide(&pair, policy).existence == EXISTENCE_DOWNLOAD)
 			uid_set_add(uids, pair.remote.uid);
 		arena_reset(&arena);
@@ -354,7 +354,7 @@ static size_t collect_uploads(struct account *account,
 	while (count < UPLOAD_WINDOW &&
 		state_next_by_unique(
 			account->state, folder_id, cursor, arena, &pair))
-		if (is_local_arrival(&pair) && pair.retry_at <= now &&
+		if (is_local_arrival(&pair) && !pair_is_waiting(&pair, now) &&
 			!has_open_intent(account, pair.mid) &&
 			decide(&pair, policy).existence == EXISTENCE_UPLOAD)
 			pairs[count++] = arena_copy(arena, &pair, sizeof(pair));

@@ -40,7 +40,7 @@ static uint64_t retry_delay_ms(struct account *account)
 
 	arena_init(&arena);
 	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
-		if (pair.retry_at > now && pair.retry_at < next)
+		if (pair_is_waiting(&pair, now) && pair.retry_at < next)
 			next = pair.retry_at;
 		arena_reset(&arena);
 	}

@@ -259,6 +259,21 @@ static void test_a_refused_message_waits_for_its_time(void **state)
 	assert_int_equal(make(fixture).operation_count, 1);
 }
 
+/* A clock years ahead, when it was refused: nobody waits for years. */
+static void test_a_time_too_far_off_has_come(void **state)
+{
+	struct fixture *fixture = *state;
+	struct pair *pair = add_pair(fixture, 0, 1, 0);
+
+	pair->hold = HOLD_REFUSED;
+	pair->retry_at = NOW + PAIR_PAUSE_MAX_S;
+	assert_int_equal(make(fixture).operation_count, 0);
+	pair->retry_at = NOW + PAIR_PAUSE_MAX_S + 1;
+	assert_int_equal(make(fixture).operation_count, 1);
+	pair->retry_at = INT64_MAX;
+	assert_int_equal(make(fixture).operation_count, 1);
+}
+
 static void test_what_is_held_for_nothing_is_released_at_once(void **state)
 {
 	struct fixture *fixture = *state;
@@ -310,6 +325,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_refused_message_waits_for_its_time, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_time_too_far_off_has_come, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_what_is_held_for_nothing_is_released_at_once,
 			set_up, tear_down),

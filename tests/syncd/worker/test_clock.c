@@ -133,6 +133,26 @@ static void test_time_nobody_reads_in_settles_nothing(void **state)
 	world_finish(&world);
 }
 
+/* Refused while the clock was ahead: not put off for ten years. */
+static void test_what_was_refused_is_tried_again(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 4);
+	fill(&world, 3);
+	world_set_clock_ahead(TEN_YEARS);
+	server.poison = "arsenic";
+	local_deliver(&world, "INBOX", "Subject: arsenic\r\n\r\nx\r\n");
+	world_converge(&world);
+	server.poison = NULL;
+	world_set_clock_ahead(0);
+	world_wait(120);
+	world_converge(&world);
+	world_check_equal(&world, 4);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_a_leap_removes_nothing_from_retention),
 		cmocka_unit_test(test_what_is_old_goes),
 		cmocka_unit_test(test_time_nobody_reads_in_settles_nothing),
+		cmocka_unit_test(test_what_was_refused_is_tried_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
