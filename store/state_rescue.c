@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "store/state_internal.h"
 
 #define DAMAGED_SUFFIX ".damaged-"
@@ -177,26 +178,50 @@ static bool sync_directory(const char *path, struct error *error)
 	return is_synced;
 }
 
-static bool count_damaged(
-	const char *path, size_t *count_out, struct error *error)
+struct tally {
+	size_t count;
+	uint64_t newest; /* the TIME of the last one */
+};
+
+static void tally_one(struct tally *tally, const char *time)
+{
+	uint64_t seconds;
+
+	tally->count++;
+	if (number_parse_u64(time, strlen(time), &seconds) &&
+		seconds > tally->newest && seconds <= INT64_MAX)
+		tally->newest = seconds;
+}
+
+static bool tally_damaged(
+	const char *path, struct tally *tally, struct error *error)
 {
 	char *directory = directory_of(path);
 	char *prefix = alloc_format("%s" DAMAGED_SUFFIX,
 		strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1);
 	DIR *stream = opendir(directory);
 	const struct dirent *entry;
-	size_t count = 0;
 
 	if (stream == NULL)
 		error_set_errno(error, "cannot read '%s'", directory);
 	while (stream != NULL && (entry = readdir(stream)) != NULL)
-		count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+			tally_one(tally, entry->d_name + strlen(prefix));
 	if (stream != NULL)
 		(void)closedir(stream);
 	free(directory);
 	free(prefix);
-	*count_out = count;
 	return stream != NULL;
+}
+
+size_t state_damaged_count(const char *path, int64_t *newest_out)
+{
+	struct tally tally = { 0 };
+
+	if (!tally_damaged(path, &tally, NULL) || tally.count == 0)
+		return 0;
+	*newest_out = (int64_t)tally.newest;
+	return tally.count;
 }
 
 /* Under a name of its own, and still under the old one where the file system
@@ -245,16 +270,16 @@ bool state_replace(
 	struct finding finding = { .is_good = false };
 	char *made = alloc_format("%s" NEW_SUFFIX, path);
 	char *kept = NULL;
-	size_t count;
+	struct tally tally = { 0 };
 	bool is_replaced = false;
 
-	if (!count_damaged(path, &count, error))
+	if (!tally_damaged(path, &tally, error))
 		goto out;
-	if (count >= STATE_DAMAGED_MAX) {
+	if (tally.count >= STATE_DAMAGED_MAX) {
 		error_set(error, ERROR_CORRUPT,
 			"state '%s' is damaged, and %zu damaged ones lie "
 			"beside it: is its disk failing?",
-			path, count);
+			path, tally.count);
 		goto out;
 	}
 	if (!look_apart(look_for_secret, path, &finding, error) ||

@@ -5,6 +5,7 @@
 #define STORE_STATE_RESCUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -25,5 +26,10 @@ bool state_verify(const char *path, struct error *error) MUST_CHECK;
    links. ERROR_CORRUPT when there are STATE_DAMAGED_MAX of them already. */
 bool state_replace(const char *path, int64_t now, char **kept_out,
 	struct error *error) MUST_CHECK;
+
+/* How many of them lie beside the state at `path`; `*newest_out` is when the
+   last one was put aside, in seconds since 1970, untouched when there are none.
+   For people: 0 when that cannot be found out. */
+size_t state_damaged_count(const char *path, int64_t *newest_out);
 
 #endif

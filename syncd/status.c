@@ -1,5 +1,6 @@
 #include "syncd/status.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -220,6 +221,26 @@ static void write_error(const json_t *account, const struct status_style *style,
 	buf_add_byte(text, '\n');
 }
 
+static void write_damaged(const json_t *account,
+	const struct status_style *style, struct buf *text)
+{
+	const json_t *damaged = json_object_get(account, "damaged");
+	uint64_t count = number(damaged, "count");
+
+	if (count == 0)
+		return;
+	buf_add_text(text, "  its state was damaged ");
+	write_age(damaged, "newest", style, text);
+	buf_add_text(text, " and made anew; kept as state.mdb.damaged-");
+	buf_add_format(text, "%" PRIu64, number(damaged, "newest"));
+	if (count > 1) {
+		buf_add_text(text, " (and ");
+		progress_write_count(count - 1, text);
+		buf_add_text(text, " before)");
+	}
+	buf_add_byte(text, '\n');
+}
+
 static void write_account(const json_t *account,
 	const struct status_style *style, struct buf *text)
 {
@@ -236,6 +257,7 @@ static void write_account(const json_t *account,
 	write_age(account, "last_success", style, text);
 	buf_add_byte(text, '\n');
 	write_error(account, style, text);
+	write_damaged(account, style, text);
 	write_pending(account, text);
 	write_mailboxes(json_object_get(account, "mailboxes"), style, text);
 }

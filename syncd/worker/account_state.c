@@ -144,6 +144,16 @@ static bool replace(struct account *account, const char *path,
 	return true;
 }
 
+size_t account_state_damaged_count(
+	const struct account *account, int64_t *newest_out)
+{
+	char *path = state_path(account);
+	size_t count = state_damaged_count(path, newest_out);
+
+	free(path);
+	return count;
+}
+
 /* Before it is opened here, where damage could be a crash. */
 static bool verify(
 	struct account *account, const char *path, struct error *error)

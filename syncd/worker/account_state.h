@@ -16,4 +16,8 @@ bool account_state_open(
    next opening. */
 void account_state_close(struct account *account);
 
+/* How many damaged ones lie beside it; see state_damaged_count(). */
+size_t account_state_damaged_count(
+	const struct account *account, int64_t *newest_out);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "syncd/worker/account_state.h"
 #include "syncd/worker/worker_internal.h"
 
 /* Messages of one folder that are not in sync, by why. */
@@ -223,6 +224,19 @@ static int64_t last_success(const struct account *account)
 	return newest;
 }
 
+/* A damaged state is made anew by itself; that it was has to be seen. */
+static json_t *damaged_object(const struct account *account)
+{
+	int64_t newest = 0;
+	size_t count = account == NULL
+		? 0
+		: account_state_damaged_count(account, &newest);
+
+	return count == 0 ? json_null()
+			  : json_pack("{s:I, s:I}", "count", (json_int_t)count,
+				    "newest", (json_int_t)newest);
+}
+
 json_t *worker_status(struct worker *worker)
 {
 	struct account *account = worker->account;
@@ -232,14 +246,16 @@ json_t *worker_status(struct worker *worker)
 		local = state_journal_pending(account->state, JOURNAL_LOCAL);
 		remote = state_journal_pending(account->state, JOURNAL_REMOTE);
 	}
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I}, s:o, s:o}",
+	return json_pack(
+		"{s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o}",
 		"name", worker->account_config->name, "state",
 		state_name(worker), "since", (json_int_t)worker->since,
 		"last_success",
 		time_or_null(account == NULL ? 0 : last_success(account)),
 		"error", error_object(&worker->error), "pending", "local",
 		(json_int_t)local, "remote", (json_int_t)remote, "server",
-		server_object(worker), "mailboxes",
+		server_object(worker), "damaged", damaged_object(account),
+		"mailboxes",
 		account == NULL ? json_array()
 				: mailbox_list(account,
 					  worker->state != WORKER_STOPPED));

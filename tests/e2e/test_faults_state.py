@@ -107,8 +107,14 @@ class State(scene.Scene):
         self.assertIn(str(kept[0]), done.stderr)
         self.assertEqual(kept[0].read_bytes()[:len(data)], bytes(data))
         self.check(world)
+        told = world.program.run("status").stdout
+        self.assertRegex(told, f"was damaged .* and made anew.*{kept[0].name}")
+        damaged = world.program.status()["accounts"][0]["damaged"]
+        self.assertEqual(damaged["count"], 1)
         quiet = world.program.sync()
         self.assertNotIn("damaged", quiet.stderr)
+        kept[0].unlink()
+        self.assertNotIn("damaged", world.program.run("status").stdout)
 
     def test_truncated(self):
         world = self.filled()

@@ -166,6 +166,7 @@ static void test_many_are_kept_but_not_for_ever(void **fixture)
 	char *half = alloc_format("%s.new", path);
 	char *kept[STATE_DAMAGED_MAX];
 	char *more = NULL;
+	int64_t newest = 0;
 	struct error error = { 0 };
 
 	(void)fixture;
@@ -177,6 +178,8 @@ static void test_many_are_kept_but_not_for_ever(void **fixture)
 		assert_int_equal(access(half, F_OK), -1);
 	}
 	spoil(path, 0);
+	assert_int_equal(state_damaged_count(path, &newest), STATE_DAMAGED_MAX);
+	assert_int_equal(newest, NOW + STATE_DAMAGED_MAX - 1);
 	assert_false(state_replace(path, NOW, &more, &error));
 	assert_int_equal(error.code, ERROR_CORRUPT);
 	assert_null(more);
@@ -184,6 +187,7 @@ static void test_many_are_kept_but_not_for_ever(void **fixture)
 		assert_int_equal(unlink(kept[i]), 0);
 		free(kept[i]);
 	}
+	assert_int_equal(state_damaged_count(path, &newest), 0);
 	free(half);
 	sample_remove(path);
 }

@@ -17,6 +17,7 @@ static const char ACCOUNTS[] =
 	"[{\"name\": \"home\", \"state\": \"held\", \"since\": 999000,"
 	"  \"last_success\": 999940, \"error\": null,"
 	"  \"pending\": {\"local\": 2, \"remote\": 0},"
+	"  \"damaged\": {\"count\": 3, \"newest\": 996400},"
 	"  \"server\": {\"host\": \"imap.example.org\"},"
 	"  \"mailboxes\": ["
 	"   {\"name\": \"INBOX\", \"messages\": 12345, \"state\": \"ok\","
@@ -50,6 +51,8 @@ static void test_status_fits_a_glance(void **state)
 	(void)state;
 	assert_string_equal(text,
 		"home         held       imap.example.org  in sync: 60 s ago\n"
+		"  its state was damaged 60 min ago and made anew; "
+		"kept as state.mdb.damaged-996400 (and 2 before)\n"
 		"  pending: 2 from here, 0 from the server\n"
 		"  INBOX            12,345  ok         60 s ago\n"
 		"  Größe                 7  held       60 min ago, "
@@ -122,7 +125,8 @@ static void test_what_is_missing_is_left_out(void **state)
 {
 	static const char *const TEXTS[] = { "[]", "[{}]", "[7]", "{}",
 		"[{\"mailboxes\": [{}, 7]}]",
-		"[{\"name\": 3, \"error\": {}, \"pending\": 4}]" };
+		"[{\"name\": 3, \"error\": {}, \"pending\": 4, "
+		"\"damaged\": {\"count\": 1, \"newest\": \"x\"}}]" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(TEXTS); i++) {
