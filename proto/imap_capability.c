@@ -118,7 +118,7 @@ void imap_capabilities_forget(struct imap_capabilities *capabilities)
 	buf_clear(&capabilities->words);
 	capabilities->is_known = false;
 	capabilities->bits = 0;
-	capabilities->append_limit = 0;
+	capabilities->append_limit = capabilities->message_limit = 0;
 }
 
 static void add_word(struct imap_capabilities *capabilities, const char *word)
@@ -133,16 +133,24 @@ static void add_word(struct imap_capabilities *capabilities, const char *word)
 	}
 }
 
-/* "APPENDLIMIT=35651584"; without a number it differs by mailbox. */
-static void read_append_limit(
-	struct imap_capabilities *capabilities, const char *word)
+static void read_limit(const char *word, const char *name, uint64_t *limit_out)
 {
-	const char *value = strchr(word, '=');
+	size_t size = strcspn(word, "=");
 	uint64_t limit;
 
-	if (value != NULL &&
-		number_parse_u64(value + 1, strlen(value + 1), &limit))
-		capabilities->append_limit = limit;
+	if (text_equal_nocase_sized(word, size, name) && word[size] == '=' &&
+		number_parse_u64(
+			word + size + 1, strlen(word + size + 1), &limit))
+		*limit_out = limit;
+}
+
+/* "APPENDLIMIT=35651584"; without a number it differs by mailbox.
+   "MESSAGELIMIT=1000" */
+static void read_limits(
+	struct imap_capabilities *capabilities, const char *word)
+{
+	read_limit(word, "APPENDLIMIT", &capabilities->append_limit);
+	read_limit(word, "MESSAGELIMIT", &capabilities->message_limit);
 }
 
 static void add_implied(struct imap_capabilities *capabilities,
@@ -193,8 +201,7 @@ bool imap_capabilities_set(struct imap_capabilities *capabilities,
 		if (is_filtered(filter, words->words[i]))
 			continue;
 		capabilities->bits |= bit;
-		if (bit == IMAP_CAP_APPENDLIMIT)
-			read_append_limit(capabilities, words->words[i]);
+		read_limits(capabilities, words->words[i]);
 		add_word(capabilities, words->words[i]);
 	}
 	add_implied(capabilities, filter);

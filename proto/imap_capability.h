@@ -24,9 +24,10 @@ struct imap_capability_filter {
 
 struct imap_capabilities {
 	bool is_known;
-	uint32_t bits;    /* enum imap_capability, see imap_session.h */
-	struct buf words; /* upper case, a space between */
-	uint64_t append_limit;
+	uint32_t bits;          /* enum imap_capability, see imap_session.h */
+	struct buf words;       /* upper case, a space between */
+	uint64_t append_limit;  /* these two: 0 = not told */
+	uint64_t message_limit; /* RFC 9738 */
 };
 
 void imap_capability_filter_init(struct imap_capability_filter *filter,

@@ -282,6 +282,11 @@ uint64_t imap_session_append_limit(const struct imap_session *session)
 	return session->capabilities.append_limit;
 }
 
+uint64_t imap_session_message_limit(const struct imap_session *session)
+{
+	return session->capabilities.message_limit;
+}
+
 bool imap_session_is_enabled(
 	const struct imap_session *session, enum imap_capability capability)
 {

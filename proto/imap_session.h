@@ -163,6 +163,8 @@ bool imap_session_has_auth(
 	const struct imap_session *session, const char *mechanism);
 /* APPENDLIMIT=n, or 0. */
 uint64_t imap_session_append_limit(const struct imap_session *session);
+/* MESSAGELIMIT=n (RFC 9738), or 0. */
+uint64_t imap_session_message_limit(const struct imap_session *session);
 /* What ENABLE switched on (only what ENABLED listed). */
 bool imap_session_is_enabled(
 	const struct imap_session *session, enum imap_capability capability);

@@ -305,18 +305,13 @@ static bool move_by_copy(struct group *group, struct account_folder *from,
 	return stage_commit(&group->stage, error);
 }
 
-bool apply_move_remote(struct account *account,
-	const struct operation *operations, size_t count, struct error *error)
+static bool move_group(struct account *account, struct account_folder *from,
+	struct account_folder *to, const struct operation *operations,
+	size_t count, struct error *error)
 {
-	struct account_folder *from =
-		account_folder(account, operations[0].folder_id);
-	struct account_folder *to =
-		account_folder(account, operations[0].to_folder_id);
 	struct group group;
 	bool is_done = true;
 
-	if (to == NULL || to->has_failed || to->record.mailbox == NULL)
-		return true;
 	group_init(&group, account, operations, count);
 	if (!uid_set_is_empty(&group.uids)) {
 		is_done = remote_select(account->remote, from->record.mailbox,
@@ -327,6 +322,44 @@ bool apply_move_remote(struct account *account,
 			is_done = move_by_copy(&group, from, to, error);
 	}
 	group_finish(&group);
+	return is_done;
+}
+
+/* A MOVE may be of any number; what a server leaves over is asked for again.
+   A COPY is done or refused as a whole. */
+static size_t move_count_max(const struct account *account)
+{
+	const struct remote_abilities *abilities =
+		remote_abilities(account->remote);
+
+	if (abilities->has_move)
+		return SIZE_MAX;
+	return abilities->message_limit == 0 ||
+			abilities->message_limit > REMOTE_COPY_MAX
+		? REMOTE_COPY_MAX
+		: (size_t)abilities->message_limit;
+}
+
+bool apply_move_remote(struct account *account,
+	const struct operation *operations, size_t count, struct error *error)
+{
+	struct account_folder *from =
+		account_folder(account, operations[0].folder_id);
+	struct account_folder *to =
+		account_folder(account, operations[0].to_folder_id);
+	size_t count_max = move_count_max(account);
+	bool is_done = true;
+
+	if (to == NULL || to->has_failed || to->record.mailbox == NULL)
+		return true;
+	while (is_done && count > 0) {
+		size_t taken = count < count_max ? count : count_max;
+
+		is_done =
+			move_group(account, from, to, operations, taken, error);
+		operations += taken;
+		count -= taken;
+	}
 	return is_done;
 }
 

@@ -98,6 +98,7 @@ static void note_abilities(struct remote *remote)
 		imap_session_has(session, IMAP_CAP_MULTIAPPEND);
 	abilities->is_gmail = imap_session_has(session, IMAP_CAP_GMAIL);
 	abilities->append_limit = imap_session_append_limit(session);
+	abilities->message_limit = imap_session_message_limit(session);
 	abilities->is_tls = transport_is_encrypted(remote->transport);
 }
 

@@ -56,7 +56,8 @@ struct remote_abilities {
 	bool has_object_id;
 	bool has_multiappend;
 	bool is_gmail;
-	uint64_t append_limit; /* 0 = not told */
+	uint64_t append_limit;  /* 0 = not told */
+	uint64_t message_limit; /* same; a COPY of more is refused */
 	bool is_tls;
 };
 const struct remote_abilities *remote_abilities(const struct remote *remote);
@@ -242,6 +243,8 @@ struct remote_store {
 bool remote_store(struct remote *remote, const struct remote_store *store,
 	struct uid_set *modified, struct error *error) MUST_CHECK;
 
+#define REMOTE_COPY_MAX 500 /* 5,500 octets of UIDs */
+
 /* What MOVE, COPY and APPEND said about new UIDs. */
 struct remote_receipt {
 	bool has_uids;         /* false: unknown, not failure */
@@ -255,6 +258,8 @@ struct remote_receipt {
 bool remote_move(struct remote *remote, const struct uid_set *uids,
 	const char *to_wire_name, struct arena *arena,
 	struct remote_receipt *receipt_out, struct error *error) MUST_CHECK;
+/* UID COPY of REMOTE_COPY_MAX messages or abilities.message_limit at most: one
+   command, so when it is REFUSED none was copied (RFC 9051, 6.4.7). */
 bool remote_copy(struct remote *remote, const struct uid_set *uids,
 	const char *to_wire_name, struct arena *arena,
 	struct remote_receipt *receipt_out, struct error *error) MUST_CHECK;

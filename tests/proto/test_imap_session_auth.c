@@ -25,8 +25,9 @@ static void test_capabilities_come_from_three_places(void **state)
 	assert_string_equal(imap_session_capabilities(d.session), "");
 	dialogue_close(&d);
 
-	dialogue_open_greeted(
-		&d, "imap4rev1 Idle auth=plain X-New APPENDLIMIT=9");
+	dialogue_open_greeted(&d,
+		"imap4rev1 Idle auth=plain X-New APPENDLIMIT=9 "
+		"MessageLimit=77 MESSAGELIMITS=5 MESSAGELIMIT=x");
 	assert_true(imap_session_knows_capabilities(d.session));
 	assert_true(imap_session_has(d.session, IMAP_CAP_IDLE));
 	assert_true(imap_session_has(d.session, IMAP_CAP_APPENDLIMIT));
@@ -34,8 +35,10 @@ static void test_capabilities_come_from_three_places(void **state)
 	assert_true(imap_session_has_auth(d.session, "PLAIN"));
 	assert_false(imap_session_has_auth(d.session, "LOGIN"));
 	assert_true(imap_session_append_limit(d.session) == 9);
+	assert_true(imap_session_message_limit(d.session) == 77);
 	assert_string_equal(imap_session_capabilities(d.session),
-		"IMAP4REV1 IDLE AUTH=PLAIN X-NEW APPENDLIMIT=9");
+		"IMAP4REV1 IDLE AUTH=PLAIN X-NEW APPENDLIMIT=9 "
+		"MESSAGELIMIT=77 MESSAGELIMITS=5 MESSAGELIMIT=X");
 
 	dialogue_submit(&d, IMAP_COMMAND_CAPABILITY, "CAPABILITY");
 	dialogue_expect_output(&d, "t1 CAPABILITY\r\n");
@@ -44,6 +47,7 @@ static void test_capabilities_come_from_three_places(void **state)
 	assert_true(imap_session_has(d.session, IMAP_CAP_MOVE));
 	assert_false(imap_session_has(d.session, IMAP_CAP_IDLE));
 	assert_true(imap_session_append_limit(d.session) == 0);
+	assert_true(imap_session_message_limit(d.session) == 0);
 
 	dialogue_submit(&d, IMAP_COMMAND_PLAIN, "NOOP");
 	dialogue_expect_output(&d, "t2 NOOP\r\n");

@@ -318,6 +318,7 @@ struct remote *remote_open(
 		.has_move = server.has_move,
 		.has_multiappend = server.has_multiappend,
 		.has_list_status = true,
+		.message_limit = server.message_limit,
 	};
 	return remote;
 }
@@ -761,6 +762,9 @@ static bool transfer(struct remote *remote, const struct uid_set *uids,
 	trace(is_move ? "MOVE" : "COPY", remote->selected, to_name, uids);
 	if (from == NULL || to == NULL)
 		return error_set(error, ERROR_REFUSED, "[TRYCREATE] no");
+	if (!is_move && server.message_limit != 0 &&
+		uid_set_count(uids) > server.message_limit)
+		return error_set(error, ERROR_REFUSED, "[MESSAGELIMIT] no");
 	receipt.uid_validity = to->uid_validity;
 	for (uint32_t uid = uid_set_next(uids, 1); uid != 0;
 		uid = uid_set_next(uids, uid + 1)) {

@@ -44,7 +44,8 @@ struct fake_server {
 	uint32_t next_validity;
 	/* What it offers. */
 	bool has_qresync, has_condstore, has_uidplus, has_move, has_receipts;
-	bool has_multiappend; /* batches of three */
+	bool has_multiappend;   /* batches of three */
+	uint64_t message_limit; /* 0 = none; a COPY of more is refused */
 	bool lists_nothing;
 	const char *hides;   /* this mailbox is not listed; or NULL */
 	const char *refuses; /* this mailbox cannot be selected; or NULL */

@@ -159,6 +159,29 @@ static void test_moves_move_and_transfer_nothing(void **state)
 	}
 }
 
+/* RFC 9738: a COPY of more than it allows is refused, all of it. */
+static void test_moves_keep_to_the_servers_message_limit(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 4);
+	server.has_move = false;
+	server.message_limit = 3;
+	(void)fake_create("Archive");
+	world_deliver_there(&world, "INBOX", 8, FLAG_SEEN);
+	world_deliver_there(&world, "Archive", 2, FLAG_SEEN);
+	world_converge(&world);
+	for (unsigned i = 0; i < 8; i++)
+		local_move(&world, "INBOX", 0, "Archive", false);
+	world_converge(&world);
+	world_check_equal(&world, 10);
+	assert_int_equal(fake_mailbox("Archive")->count, 10);
+	assert_int_equal(server.append_count, 0);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 static void test_deletions_go_both_ways(void **state)
 {
 	struct world world;
@@ -576,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_a_refused_message_holds_back_no_other),
 		cmocka_unit_test(test_flags_merge_bit_by_bit),
 		cmocka_unit_test(test_moves_move_and_transfer_nothing),
+		cmocka_unit_test(test_moves_keep_to_the_servers_message_limit),
 		cmocka_unit_test(test_deletions_go_both_ways),
 		cmocka_unit_test(
 			test_a_flagged_message_survives_a_deletion_elsewhere),
