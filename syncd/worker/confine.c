@@ -30,7 +30,7 @@ struct known_file {
 };
 
 struct confine {
-	/* Readable files, and what did not exist. */
+	/* Readable files, writable directories, and what did not exist. */
 	struct known_file *files;
 	size_t file_count;
 	struct buf missing;
@@ -45,19 +45,23 @@ static struct {
 
 /* ---- Files ---- */
 
-static void note_file(struct confine *confine, const char *path, int fd)
+/* Of directories, those alone that may be mounted, or put back, anew. */
+static void note_file(
+	struct confine *confine, const struct confine_path *path, int fd)
 {
 	struct known_file file = { .path = NULL };
 	struct stat status;
 
 	if (fd != -1) {
-		if (fstat(fd, &status) == -1 || S_ISDIR(status.st_mode))
+		if (fstat(fd, &status) == -1 ||
+			(S_ISDIR(status.st_mode) &&
+				path->access != CONFINE_WRITE))
 			return;
 		file.was_there = true;
 		file.device = status.st_dev;
 		file.inode = status.st_ino;
 	}
-	file.path = alloc_text(path);
+	file.path = alloc_text(path->path);
 	confine->files = alloc_resize(confine->files, confine->file_count + 1,
 		sizeof(*confine->files));
 	confine->files[confine->file_count++] = file;
@@ -68,8 +72,8 @@ static void add_path(struct confine *confine, int rules, int abi,
 {
 	int fd = open(path->path, O_PATH | O_CLOEXEC);
 
-	if (path->access == CONFINE_READ)
-		note_file(confine, path->path, fd);
+	if (path->access != CONFINE_REMOVE_DIRECTORIES)
+		note_file(confine, path, fd);
 	if (fd == -1)
 		return;
 	landlock_add_path(rules, abi, fd, path->access);

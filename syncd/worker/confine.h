@@ -50,8 +50,9 @@ struct confine *confine_start(const struct confine_options *options) MUST_CHECK;
 /* What is not confined, and why, in words; "" = nothing. Borrowed. */
 const char *confine_missing(const struct confine *confine);
 
-/* A rule is for a file, not for its name: one of the readable files that was
-   replaced since, and so cannot be read any more. Borrowed; NULL = none. NULL
+/* A rule is for a file, not for its name: one of the readable files, or of the
+   writable directories, that was replaced since, and so cannot be reached any
+   more: a disk that was mounted, or is no longer. Borrowed; NULL = none. NULL
    for `confine` is fine. */
 const char *confine_replaced(const struct confine *confine);
 

@@ -543,8 +543,9 @@ static bool is_state_usable(struct worker *worker)
 	return true;
 }
 
-/* NetworkManager and its like replace resolv.conf, others certificates; the new
-   file can be read by a new process only. */
+/* NetworkManager and its like replace resolv.conf, others certificates, and the
+   Maildir's disk may be mounted again; the new file can be reached by a new
+   process only. */
 static bool must_start_anew(struct worker *worker)
 {
 	const char *path = confine_replaced(worker->confine);

@@ -213,35 +213,59 @@ static void test_its_own_work_goes_on(void **state)
 	assert_int_equal(try(work, ""), 0);
 }
 
-static void test_a_replaced_file_is_noticed(void **state)
+/* In the child, once it is confined. */
+static _Noreturn void notice_and_exit(const char *path)
 {
-	struct confine *confine;
-	struct stat before;
-	pid_t pid;
+	struct confine *confine = confine_child(993);
+	int difference;
+
+	if (confine_replaced(confine) != NULL)
+		_exit(1);
+	/* The parent replaces it, once it is told. */
+	(void)!write(told[1], "?", 1);
+	while (confine_replaced(confine) == NULL)
+		(void)usleep(1000);
+	difference = strcmp(confine_replaced(confine), path);
+	confine_end(confine);
+	_exit(difference == 0 ? 0 : 2);
+}
+
+static void exchange(const char *path)
+{
+	assert_int_equal(
+		renameat2(AT_FDCWD, "fresh", AT_FDCWD, path, RENAME_EXCHANGE),
+		0);
+}
+
+static void check_noticed(const char *path)
+{
+	pid_t pid = fork();
 	int status;
 
-	(void)state;
-	assert_int_equal(stat("readable", &before), 0);
-	pid = fork();
-	if (pid == 0) {
-		int go;
-
-		confine = confine_child(993);
-		if (confine_replaced(confine) != NULL)
-			_exit(1);
-		/* The parent replaces it, once it is told. */
-		(void)!write(told[1], "?", 1);
-		while (confine_replaced(confine) == NULL)
-			(void)usleep(1000);
-		go = strcmp(confine_replaced(confine), "readable");
-		confine_end(confine);
-		_exit(go == 0 ? 0 : 2);
-	}
+	if (pid == 0)
+		notice_and_exit(path);
 	assert_int_equal(read(told[0], &status, 1), 1);
-	assert_int_equal(opening("fresh", O_WRONLY | O_CREAT), 0);
-	assert_int_equal(rename("fresh", "readable"), 0);
+	exchange(path);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	exchange(path);
 	assert_int_equal(status, 0);
+}
+
+static void test_a_replaced_file_is_noticed(void **state)
+{
+	(void)state;
+	assert_int_equal(opening("fresh", O_WRONLY | O_CREAT), 0);
+	check_noticed("readable");
+	assert_int_equal(unlink("fresh"), 0);
+}
+
+/* A disk is mounted there, or no longer. */
+static void test_a_replaced_directory_is_noticed(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir("fresh", 0700), 0);
+	check_noticed("own");
+	assert_int_equal(rmdir("fresh"), 0);
 }
 
 /* ---- Network ---- */
@@ -449,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_other_files_are_out_of_reach),
 		cmocka_unit_test(test_its_own_work_goes_on),
 		cmocka_unit_test(test_a_replaced_file_is_noticed),
+		cmocka_unit_test(test_a_replaced_directory_is_noticed),
 		cmocka_unit_test(test_one_port_and_no_other),
 		cmocka_unit_test(test_no_listening_and_no_local_sockets),
 		cmocka_unit_test(test_attacks_end_the_process),
