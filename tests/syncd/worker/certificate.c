@@ -26,12 +26,30 @@ static void add_extension(
 	X509_EXTENSION_free(extension);
 }
 
-static void set_subject(X509 *x509, const char *common_name)
+static void add_raw_name(X509 *x509, const char *text, size_t size)
+{
+	GENERAL_NAMES *names = GENERAL_NAMES_new();
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *string = ASN1_IA5STRING_new();
+
+	must(names != NULL && name != NULL && string != NULL);
+	must(ASN1_STRING_set(string, text, (int)size) == 1);
+	GENERAL_NAME_set0_value(name, GEN_DNS, string);
+	must(sk_GENERAL_NAME_push(names, name) > 0);
+	must(X509_add1_ext_i2d(x509, NID_subject_alt_name, names, 0, 0) == 1);
+	GENERAL_NAMES_free(names);
+}
+
+static void set_subject(X509 *x509, const struct certificate_options *options)
 {
 	X509_NAME *name = X509_get_subject_name(x509);
+	int size = options->common_name_size == 0
+		? -1
+		: (int)options->common_name_size;
 
 	must(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
-		     (const unsigned char *)common_name, -1, -1, 0) == 1);
+		     (const unsigned char *)options->common_name, size, -1,
+		     0) == 1);
 }
 
 void certificate_init(struct certificate *certificate,
@@ -47,7 +65,7 @@ void certificate_init(struct certificate *certificate,
 	must(x509 != NULL && key != NULL);
 	must(X509_set_version(x509, 2) == 1);
 	must(ASN1_INTEGER_set(X509_get_serialNumber(x509), ++serial) == 1);
-	set_subject(x509, options->common_name);
+	set_subject(x509, options);
 	must(X509_set_issuer_name(x509, X509_get_subject_name(issuer)) == 1);
 	must(X509_gmtime_adj(X509_getm_notBefore(x509), options->valid_from) !=
 		NULL);
@@ -59,6 +77,8 @@ void certificate_init(struct certificate *certificate,
 	if (options->names != NULL)
 		add_extension(
 			x509, issuer, NID_subject_alt_name, options->names);
+	if (options->raw_name != NULL)
+		add_raw_name(x509, options->raw_name, options->raw_name_size);
 	must(X509_sign(x509, issuer_key, EVP_sha256()) > 0);
 	certificate->key = key;
 	certificate->x509 = x509;

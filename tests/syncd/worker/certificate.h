@@ -12,7 +12,11 @@ struct certificate {
 
 struct certificate_options {
 	const char *common_name;
-	const char *names; /* "DNS:a.example,IP:127.0.0.1", or NULL */
+	size_t common_name_size; /* 0 = up to its NUL */
+	const char *names;       /* "DNS:a.example,IP:127.0.0.1", or NULL */
+	/* One DNS name in place of `names`, of any octets. */
+	const char *raw_name;
+	size_t raw_name_size;
 	const struct certificate *issuer; /* NULL = self-signed */
 	bool is_authority;
 	long valid_from; /* seconds from now */

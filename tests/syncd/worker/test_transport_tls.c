@@ -34,8 +34,16 @@ enum which {
 	OTHER_AUTHORITY,
 	SELF_SIGNED,
 	SELF_SIGNED_EXPIRED,
+	NUL_IN_NAME,
+	NUL_IN_CN,
+	BELOW_INTERMEDIATE,
+	BELOW_OLD_INTERMEDIATE,
+	BELOW_LEAF,
+	BESIDE_GOOD_LINK,
 	AUTHORITY,
 	FOREIGN_AUTHORITY,
+	INTERMEDIATE,
+	OLD_INTERMEDIATE,
 	WHICH_COUNT,
 };
 
@@ -55,6 +63,43 @@ static void make(enum which which, enum which issuer, const char *names,
 		options.common_name = "somebody";
 	certificate_init(&certificates[which], &options);
 	certificate_pin(&certificates[which], pins[which]);
+}
+
+/* Names that end early for who takes them for text, and longer chains. */
+static void make_tricks(void)
+{
+	const struct certificate_options plain = { 0 };
+	static const char name[] = HOST "\0.evil.example";
+
+	make(NUL_IN_NAME, AUTHORITY, NULL,
+		(struct certificate_options){
+			.raw_name = name, .raw_name_size = sizeof(name) - 1 });
+	make(NUL_IN_CN, AUTHORITY, NULL,
+		(struct certificate_options){ .common_name = name,
+			.common_name_size = sizeof(name) - 1 });
+	make(INTERMEDIATE, AUTHORITY, NULL,
+		(struct certificate_options){
+			.common_name = "between", .is_authority = true });
+	make(OLD_INTERMEDIATE, AUTHORITY, NULL,
+		(struct certificate_options){ .common_name = "old between",
+			.is_authority = true,
+			.valid_from = -1000,
+			.valid_to = -10 });
+	make(BELOW_INTERMEDIATE, INTERMEDIATE, "DNS:" HOST, plain);
+	make(BELOW_OLD_INTERMEDIATE, OLD_INTERMEDIATE, "DNS:" HOST, plain);
+	make(BELOW_LEAF, OTHER_NAME, "DNS:" HOST,
+		(struct certificate_options){ .common_name = "below" });
+	make(BESIDE_GOOD_LINK, FOREIGN_AUTHORITY, "DNS:" HOST, plain);
+}
+
+static const struct certificate *sent_with(enum which which)
+{
+	return which == BELOW_INTERMEDIATE ? &certificates[INTERMEDIATE]
+		: which == BELOW_OLD_INTERMEDIATE
+		? &certificates[OLD_INTERMEDIATE]
+		: which == BELOW_LEAF       ? &certificates[OTHER_NAME]
+		: which == BESIDE_GOOD_LINK ? &certificates[INTERMEDIATE]
+					    : NULL;
 }
 
 static int make_all(void **state)
@@ -84,6 +129,7 @@ static int make_all(void **state)
 	make(OTHER_AUTHORITY, FOREIGN_AUTHORITY, "DNS:" HOST, plain);
 	make(SELF_SIGNED, SELF_SIGNED, "DNS:" HOST, plain);
 	make(SELF_SIGNED_EXPIRED, SELF_SIGNED_EXPIRED, "DNS:" HOST, old);
+	make_tricks();
 	certificate_save(&certificates[AUTHORITY], authority_path);
 	certificate_save(&certificates[GOOD], client_path);
 	return 0;
@@ -148,6 +194,17 @@ static const struct row ROWS[] = {
 		"certificate of '" HOST "' is self-signed" },
 	{ "self-signed on this machine", SELF_SIGNED, HOST, false, true, NO_PIN,
 		"is self-signed" },
+	{ "NUL in the name", NUL_IN_NAME, HOST, true, false, NO_PIN,
+		"is for another name" },
+	{ "NUL in the CN", NUL_IN_CN, HOST, true, false, NO_PIN,
+		"is for another name" },
+	{ "chain", BELOW_INTERMEDIATE, HOST, true, false, NO_PIN, NULL },
+	{ "expired link", BELOW_OLD_INTERMEDIATE, HOST, true, false, NO_PIN,
+		"has expired" },
+	{ "a link that is no authority", BELOW_LEAF, HOST, true, false, NO_PIN,
+		"is not valid: invalid CA certificate" },
+	{ "one good link beside the chain", BESIDE_GOOD_LINK, HOST, true, false,
+		NO_PIN, "is not signed by a trusted authority" },
 	{ "pinned", GOOD, HOST, true, false, RIGHT_PIN, NULL },
 	{ "rolled over", GOOD, HOST, true, false, NEXT_AND_RIGHT_PIN, NULL },
 	{ "wrong pin", GOOD, HOST, true, false, WRONG_PIN,
@@ -224,7 +281,8 @@ static bool try_peer(struct tls_peer *peer,
 static bool try_row(const struct row *row, struct error *error)
 {
 	const char *list[2] = { pins[FOREIGN_AUTHORITY], pins[row->which] };
-	struct tls_peer peer = { .certificate = &certificates[row->which] };
+	struct tls_peer peer = { .certificate = &certificates[row->which],
+		.intermediate = sent_with(row->which) };
 	struct transport_options options = {
 		.host = row->host,
 		.ca_file = row->trusts_authority ? authority_path : NULL,

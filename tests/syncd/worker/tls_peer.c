@@ -22,6 +22,9 @@ static SSL_CTX *make_context(const struct tls_peer *peer)
 			1 ||
 		SSL_CTX_use_PrivateKey(context, peer->certificate->key) != 1)
 		abort();
+	if (peer->intermediate != NULL &&
+		SSL_CTX_add1_chain_cert(context, peer->intermediate->x509) != 1)
+		abort();
 	if (peer->client_authority != NULL) {
 		X509_STORE_add_cert(SSL_CTX_get_cert_store(context),
 			peer->client_authority->x509);

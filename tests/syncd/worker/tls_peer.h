@@ -8,6 +8,7 @@
 
 struct tls_peer {
 	const struct certificate *certificate;
+	const struct certificate *intermediate;     /* sent with it, or NULL */
 	const struct certificate *client_authority; /* NULL = no client's */
 	int version_max;                            /* 0 = any */
 	const char *ciphers; /* of TLS 1.2 and before; NULL = default */
