@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -133,6 +134,124 @@ static void test_held_literals_are_limited_in_size_sum_and_number(void **state)
 		"server sent too many literals in one response");
 	check_limit(NULL, "* BLAH ", "{0}\r\n ",
 		"server sent too many literals in one response");
+}
+
+/* ---- Fields of any length ---- */
+
+struct field {
+	const char *before, *after;
+	char filler; /* '~' is told again, whole, or not at all */
+};
+
+static const struct field FIELDS[] = {
+	{ "* 1 FETCH (UID 5 INTERNALDATE \"", "\")\r\n", '1' },
+	{ "* 1 FETCH (UID 5 RFC822.SIZE ", ")\r\n", '9' },
+	{ "* 1 FETCH (UID 5 FLAGS (", "))\r\n", '~' },
+	{ "* 1 FETCH (UID 5 EMAILID (", "))\r\n", '~' },
+	{ "* 1 FETCH (UID 5 X-NEW ", ")\r\n", '~' },
+	{ "* 1 FETCH (UID ", ")\r\n", '9' },
+	{ "* 1 FETCH (BODY[", "] NIL)\r\n", 'X' },
+	{ "* NAMESPACE ((\"", "\" \"/\")) NIL NIL\r\n", '~' },
+	{ "* LIST () \"/\" \"", "\"\r\n", '~' },
+	{ "* LIST (\\", ") \"/\" a\r\n", '~' },
+	{ "* STATUS ", " (MESSAGES 1)\r\n", '~' },
+	{ "* STATUS a (MESSAGES ", ")\r\n", '9' },
+	{ "* SEARCH ", "\r\n", '9' },
+	{ "* VANISHED ", "\r\n", '9' },
+	{ "* CAPABILITY ", "\r\n", '~' },
+	{ "* OK [UIDVALIDITY ", "] x\r\n", '9' },
+	{ "* OK [", "] x\r\n", '~' },
+	{ "* ", " EXISTS\r\n", '9' },
+	{ "* ", "\r\n", '~' },
+	{ "+ ", "\r\n", 'A' },
+	{ "", " OK x\r\n", '~' },
+};
+
+static const size_t FIELD_SIZES[] = { 0, 1, 2, 9, 10, 11, 19, 20, 21, 31, 32,
+	33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1000, 1001,
+	1023, 1024, 1025, 4095, 4096, 4097, 65535, 65536, 65537, 1048576 };
+
+static size_t count_of(const char *text, char wanted)
+{
+	size_t count = 0;
+
+	for (; *text != '\0'; text++)
+		count += *text == wanted;
+	return count;
+}
+
+/* What comes behind it is understood: nothing of the field is left over. */
+static void check_field(const struct field *field, const char *header,
+	const struct buf *filling, enum imap_parse_result expected)
+{
+	struct fixture fixture = make_fixture(NULL);
+	struct buf bytes = { 0 };
+	enum imap_parse_result result;
+	size_t told;
+
+	buf_add_text(&bytes, field->before);
+	buf_add_text(&bytes, header);
+	buf_add(&bytes, filling->data, filling->size);
+	buf_add_text(&bytes, field->after);
+	buf_add_text(&bytes, "* 7 EXISTS\r\n");
+	result = feed(&fixture, buf_text(&bytes), bytes.size);
+	told = field->filler == '~' ? count_of(buf_text(&fixture.text), '~')
+				    : 0;
+	if (result != expected || (told != 0 && told != filling->size) ||
+		(result == IMAP_PARSE_MORE &&
+			strstr(buf_text(&fixture.text), "exists 7\n") == NULL))
+		fail_msg("%zu octets: '%s': %.200s", filling->size,
+			field->before, buf_text(&fixture.text));
+	buf_finish(&bytes);
+	finish_fixture(&fixture);
+}
+
+static void fill(struct buf *filling, const struct field *field, size_t size)
+{
+	buf_clear(filling);
+	for (size_t i = 0; i < size; i++)
+		buf_add_byte(filling, (uint8_t)field->filler);
+}
+
+static void test_fields_of_any_length_end_where_they_end(void **state)
+{
+	struct buf filling = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(FIELDS); i++)
+		for (size_t j = 0; j < ARRAY_LENGTH(FIELD_SIZES); j++) {
+			fill(&filling, &FIELDS[i], FIELD_SIZES[j]);
+			check_field(&FIELDS[i], "", &filling, IMAP_PARSE_MORE);
+		}
+	buf_finish(&filling);
+}
+
+static void test_literals_of_any_length_end_where_they_end(void **state)
+{
+	static const struct field LITERALS[] = {
+		{ "* LIST () \"/\" ", "\r\n", '~' },
+		{ "* STATUS ", " (MESSAGES 1)\r\n", '~' },
+		{ "* NAMESPACE ((", " \"/\")) NIL NIL\r\n", '~' },
+		{ "* 1 FETCH (UID 5 X-NEW ", ")\r\n", '~' },
+		{ "* 1 FETCH (UID 5 EMAILID (", "))\r\n", '~' },
+		{ "* 1 FETCH (UID 5 INTERNALDATE ", ")\r\n", '1' },
+	};
+	const size_t literal_max = 65536;
+	struct buf filling = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(LITERALS); i++)
+		for (size_t j = 0; j < ARRAY_LENGTH(FIELD_SIZES); j++) {
+			size_t size = FIELD_SIZES[j];
+			char *header = alloc_format("{%zu}\r\n", size);
+
+			fill(&filling, &LITERALS[i], size);
+			check_field(&LITERALS[i], header, &filling,
+				size > literal_max ? IMAP_PARSE_ERROR
+						   : IMAP_PARSE_MORE);
+			free(header);
+		}
+	buf_finish(&filling);
 }
 
 static void test_tokens_are_limited(void **state)
@@ -337,6 +456,9 @@ int main(void)
 		cmocka_unit_test(test_line_max_is_met_exactly),
 		cmocka_unit_test(
 			test_held_literals_are_limited_in_size_sum_and_number),
+		cmocka_unit_test(test_fields_of_any_length_end_where_they_end),
+		cmocka_unit_test(
+			test_literals_of_any_length_end_where_they_end),
 		cmocka_unit_test(test_tokens_are_limited),
 		cmocka_unit_test(test_nesting_is_limited_or_skipped),
 		cmocka_unit_test(test_an_announced_size_allocates_nothing),
