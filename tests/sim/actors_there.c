@@ -21,7 +21,7 @@ void deliver_there(struct world *world, const char *mailbox, uint32_t flags)
 	body = any_new_message(world, &size, &number);
 	if (sim_deliver(mailbox, body, size, flags,
 		    seam_wall_ns() / 1000000000 - 86400) != 0) {
-		oracle_made(number, true);
+		oracle_made(number, false);
 		seam_log("there: message %u arrives in %s", number, mailbox);
 	}
 	free(body);

@@ -8,6 +8,22 @@
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_server.h"
 
+/* One made here and one made there, of equal content, may be taken for one
+   message. */
+static unsigned merges_allowed(const struct fate *fate)
+{
+	return fate->made_here < fate->made_there ? fate->made_here
+						  : fate->made_there;
+}
+
+/* How many copies there must be, whatever was taken for whatever. */
+static unsigned least_count(const struct fate *fate)
+{
+	unsigned gone = fate->removed + merges_allowed(fate);
+
+	return fate->made > gone ? fate->made - gone : 0;
+}
+
 /* ---- Nothing lost, nothing made up ---- */
 
 static void check_conservation(void)
@@ -19,7 +35,7 @@ static void check_conservation(void)
 	for (unsigned i = 1; i <= oracle.number_count; i++) {
 		const struct fate *fate = &oracle.fates[i];
 
-		if (fate->made > fate->removed && durable.counts[i] == 0 &&
+		if (least_count(fate) > 0 && durable.counts[i] == 0 &&
 			there.counts[i] == 0)
 			world_violation(1, "message %u is lost", i);
 	}
@@ -337,14 +353,6 @@ static unsigned doubles_allowed(
 	return fate->is_moved && (has_no_move || is_late) ? 1 : 0;
 }
 
-/* One made here and one made there, of equal content, may be taken for one
-   message. */
-static unsigned merges_allowed(const struct fate *fate)
-{
-	return fate->made_here < fate->made_there ? fate->made_here
-						  : fate->made_there;
-}
-
 static bool can_hide(const struct world *world, const struct fate *fate)
 {
 	return (world->kind.abilities & SIM_UIDPLUS) == 0 && fate->is_touched;
@@ -353,9 +361,7 @@ static bool can_hide(const struct world *world, const struct fate *fate)
 static void check_number(struct world *world, unsigned number, unsigned count)
 {
 	const struct fate *fate = &oracle.fates[number];
-	unsigned least = fate->made > fate->removed + merges_allowed(fate)
-		? fate->made - fate->removed - merges_allowed(fate)
-		: 0;
+	unsigned least = least_count(fate);
 
 	if (fate->is_blurred) {
 		world_require(count > 0 || fate->made <= fate->removed, 1,
