@@ -245,6 +245,37 @@ static void remove_file(const char *path)
 	(void)sim_disk_remove(path);
 }
 
+/* Names of one file, as hard links make them: rewritten in place, all of them
+   are. */
+struct names {
+	uint64_t inode;
+	unsigned count;
+};
+
+static void note_inode(void *data, const struct sim_disk_file *file)
+{
+	struct names *names = data;
+
+	names->inode = file->inode;
+}
+
+static void count_name(void *data, const struct sim_disk_file *file)
+{
+	struct names *names = data;
+
+	if (file->inode == names->inode && strstr(file->path, "/tmp/") == NULL)
+		names->count++;
+}
+
+static unsigned name_count(const char *path)
+{
+	struct names names = { 0 };
+
+	sim_disk_walk(path, false, note_inode, &names);
+	sim_disk_walk(WORLD_MAILDIR, false, count_name, &names);
+	return names.count;
+}
+
 /* A draft is written anew: another message under the old name, or in the old
    file. */
 static void rewrite(struct world *world, const char *path)
@@ -255,6 +286,7 @@ static void rewrite(struct world *world, const char *path)
 	char *body = oracle_body(world, number, &size);
 	char *text = lf_only(body, size, &file_size);
 	bool is_in_place = world->kind.has_in_place && is_one_in(world, 2);
+	unsigned count = is_in_place ? name_count(path) : 1;
 	int error;
 
 	seam_log("here: %s is rewritten%s: message %u", path,
@@ -272,7 +304,7 @@ static void rewrite(struct world *world, const char *path)
 		free(tmp);
 		free(directory);
 	}
-	if (error == 0) {
+	for (unsigned i = 0; error == 0 && i < count; i++) {
 		oracle_removed(old);
 		oracle_made(number, true);
 	}
