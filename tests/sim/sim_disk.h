@@ -7,10 +7,12 @@
    directory the entries processes see, the entries that are durable, and the
    operations in between. fsync of a file makes its data and attributes durable
    (not its name); fsync of a directory its entries; syncfs everything.
-   A file renamed between two directories may, after a cut, be seen in both, in
-   either or (if neither directory was synced) in the old one only, never in
-   none. sim_disk_change.c has the rules. An fsync that fails loses the file's
-   data and is not made good by another; of a directory nothing is lost.
+   A file renamed between two directories is afterwards, after a cut, in either,
+   and in the new one for good once one of the two was synced. With
+   has_half_renames it may be seen in both: what btrfs makes of a rename when
+   one directory is synced, but at any time and whatever was synced.
+   sim_disk_change.c has the rules. An fsync that fails loses the file's data
+   and is not made good by another; of a directory nothing is lost.
 
    Calls ask the seam first (SEAM_DISK), by the name of the system call:
    "openat" for open(), "unlinkat" for rmdir(), "getdents64" for each chunk of
@@ -37,6 +39,7 @@ struct sim_disk_options {
 	bool has_attributes;    /* user.* extended attributes */
 	bool reuses_inodes;     /* at once, as ext4 does */
 	bool has_birth_times;   /* statx tells btime */
+	bool has_half_renames;  /* see above */
 	unsigned readdir_chunk; /* entries per getdents; 0 = 32 */
 };
 

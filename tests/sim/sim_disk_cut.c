@@ -94,7 +94,9 @@ static bool may_survive(const struct cut *cut, const struct change *change)
 		return false;
 	/* Moved into one another in another order, they would lead nowhere. */
 	if (change->bound != NULL)
-		return !cut->has_lost_move && !meets_lost(change->bound) &&
+		return !(cut->has_lost_move &&
+			       change->inode->directory != NULL) &&
+			!meets_lost(change->bound) &&
 			!way_is_lost(change->directory);
 	return true;
 }
@@ -126,7 +128,7 @@ static void decide(struct cut *cut, struct change *change)
 	change->state = CHANGE_LOST;
 	if (change->bound != NULL) {
 		change->bound->state = CHANGE_LOST;
-		cut->has_lost_move = true;
+		cut->has_lost_move |= change->inode->directory != NULL;
 	}
 }
 

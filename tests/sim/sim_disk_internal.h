@@ -181,7 +181,7 @@ struct change_request {
 	struct inode *emptied;
 	/* The other half of a rename, which must not be lost alone. */
 	struct change *needs;
-	/* Of a directory: neither half without the other. */
+	/* Neither half without the other. */
 	bool is_bound;
 };
 struct change *change_add(const struct change_request *request);

@@ -262,7 +262,9 @@ int names_remove(const struct found *place, bool is_directory)
 	drop(entry);
 	inotify_note(
 		place->directory, IN_DELETE | kind_of(inode), 0, place->name);
-	tell_of(is_directory ? "rmdir" : has_other ? "unname" : "unlink",
+	tell_of(is_directory        ? "rmdir"
+			: has_other ? "unname"
+				    : "unlink",
 		place);
 	return 0;
 }
@@ -335,7 +337,8 @@ static void record_rename(const struct found *from, const struct found *to)
 		.directory = from->directory,
 		.gone = from->name,
 		.inode = from->inode,
-		.is_bound = from->inode->directory != NULL,
+		.is_bound = from->inode->directory != NULL ||
+			!sim_disk.options.has_half_renames,
 	};
 
 	if (from->directory == to->directory) {

@@ -46,6 +46,7 @@ static void begin(uint64_t seed)
 	const struct sim_disk_options options = {
 		.has_attributes = true,
 		.reuses_inodes = true,
+		.has_half_renames = true,
 		.has_birth_times = true,
 	};
 

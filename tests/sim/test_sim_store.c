@@ -66,6 +66,7 @@ static void begin(uint64_t seed)
 		.has_attributes = true,
 		.has_birth_times = true,
 		.reuses_inodes = true,
+		.has_half_renames = true,
 		.readdir_chunk = 3,
 	};
 
