@@ -38,6 +38,16 @@ struct flight {
 
 /* ---- Reading with CRLF line ends ---- */
 
+/* What goes up must be what the intent says. */
+static bool is_as_prepared(
+	const struct departing *file, const struct maildir_file *info)
+{
+	const struct local_state *local = &file->pair.local;
+
+	return info->inode == local->inode && info->device == local->device &&
+		info->size == local->size && info->mtime == local->mtime;
+}
+
 static bool refill(struct departing *file)
 {
 	ssize_t size;
@@ -50,7 +60,7 @@ static bool refill(struct departing *file)
 
 		if (maildir_open_message(file->account->maildir, &place,
 			    &file->fd, &info, &error) != MAILDIR_DONE ||
-			info.size != file->pair.local.size)
+			!is_as_prepared(file, &info))
 			return false;
 	}
 	do

@@ -776,6 +776,7 @@ static void test_file_replaced_before_it_is_sent_is_not_mixed_up(void **state)
 	assert_deed_is_done();
 	world_converge(&world);
 	world_check_equal(&world, 1);
+	assert_int_equal(server.append_count, 1);
 	world_check_quiet(&world);
 	world_finish(&world);
 }
