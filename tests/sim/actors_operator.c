@@ -99,6 +99,8 @@ void act_time(struct world *world)
 {
 	int64_t jump = (int64_t)world_choose(world, 7200) - 3600;
 
+	/* No event is on its way for that long. */
+	sim_watch_settle();
 	switch (world_choose(world, 4)) {
 	case 0:
 		seam_log("time: the wall clock is set by %d s", (int)jump);
