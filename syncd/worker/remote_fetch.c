@@ -126,9 +126,12 @@ static bool handle_literal(struct remote_flight *flight,
 		uid = only_uid_asked_for(flight);
 	if (literal->offset == 0)
 		begin_message(flight, literal, uid);
-	if (!fetching->is_skipping && literal->size > 0 &&
-		!sink->data(sink->user, literal->data, literal->size, error))
-		return false;
+	if (!fetching->is_skipping && literal->size > 0) {
+		flight->unanswered_from = flight->remote->received_total;
+		if (!sink->data(
+			    sink->user, literal->data, literal->size, error))
+			return false;
+	}
 	return !literal->is_last || end_message(fetching, true, error);
 }
 

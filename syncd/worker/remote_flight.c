@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "proto/imap_uid_pairs.h"
 #include "syncd/worker/clock.h"
 #include "syncd/worker/remote_internal.h"
 
@@ -15,10 +16,23 @@
 
 /* ---- Calls ---- */
 
+static uint64_t octet_count(const struct remote *remote)
+{
+	return remote->sent_total + remote->received_total;
+}
+
+static void note_answer(struct remote_flight *flight)
+{
+	flight->slow_ms = 0;
+	flight->slow_from = octet_count(flight->remote);
+	flight->unanswered_from = flight->remote->received_total;
+}
+
 void remote_flight_init(struct remote_flight *flight, struct remote *remote)
 {
 	*flight = (struct remote_flight){ .remote = remote,
 		.timeout_ms = REMOTE_TIMEOUT_MS };
+	note_answer(flight);
 }
 
 void remote_flight_finish(struct remote_flight *flight)
@@ -261,6 +275,7 @@ static bool handle_done(struct remote *remote, const struct imap_event *event,
 		return true;
 	call->is_done = true;
 	flight->open_count--;
+	note_answer(flight);
 	take_answer(&call->answer, &event->response->status);
 	note_status(remote, &event->response->status);
 	return flight->on_done == NULL ||
@@ -404,6 +419,7 @@ static bool receive(struct remote *remote, bool *has_moved, struct error *error)
 		REMOTE_INPUT_SIZE, &got, error)) {
 	case TRANSPORT_DATA:
 		imap_session_receive(remote->session, remote->input, got);
+		remote->received_total += got;
 		*has_moved = true;
 		return true;
 	case TRANSPORT_AGAIN:
@@ -427,6 +443,52 @@ static bool move(struct remote *remote, bool *has_moved, struct error *error)
 	return feed(remote, has_moved, error) &&
 		flush(remote, has_moved, error) &&
 		receive(remote, has_moved, error);
+}
+
+/* ---- A server that never comes to an end ---- */
+
+static bool check_flood(const struct remote_flight *flight, struct error *error)
+{
+	const struct remote *remote = flight->remote;
+	uint64_t count = remote->received_total - flight->unanswered_from;
+	uint64_t count_max = REMOTE_UNANSWERED_MAX +
+		(uint64_t)(remote->exists < IMAP_UID_PAIRS_MAX
+				? remote->exists
+				: IMAP_UID_PAIRS_MAX) *
+			REMOTE_UNANSWERED_EACH;
+
+	if (count <= count_max)
+		return true;
+	return error_set(error, ERROR_LIMIT,
+		"server says more and more without an answer (%" PRIu64
+		" octets)",
+		count);
+}
+
+/* Time in which this process was stopped counts for no more than a wait. */
+static bool check_pace(struct remote_flight *flight, struct error *error)
+{
+	uint64_t now_ms = clock_now_ms();
+	uint64_t step_ms = now_ms - flight->paced_at_ms;
+	uint64_t moved = octet_count(flight->remote) - flight->slow_from;
+	uint64_t slow_max_ms = imap_session_state(flight->remote->session) <
+			IMAP_SESSION_AUTHENTICATED
+		? REMOTE_LOGIN_SLOW_MS
+		: REMOTE_SLOW_MS;
+
+	flight->paced_at_ms = now_ms;
+	flight->slow_ms +=
+		step_ms < flight->timeout_ms ? step_ms : flight->timeout_ms;
+	if (flight->slow_ms < slow_max_ms)
+		return true;
+	if (moved < slow_max_ms / 1000 * REMOTE_SLOW_RATE)
+		return error_set(error, ERROR_DISCONNECTED,
+			"server is too slow: %" PRIu64
+			" octets and no answer in %" PRIu64 " s",
+			moved, slow_max_ms / 1000);
+	flight->slow_ms = 0;
+	flight->slow_from = octet_count(flight->remote);
+	return true;
 }
 
 /* ---- Running ---- */
@@ -457,12 +519,20 @@ static bool wait(struct remote_flight *flight, uint64_t quiet_since_ms,
 		"server has not answered for %" PRIu64 " s", timeout_ms / 1000);
 }
 
+static bool may_go_on(struct remote_flight *flight, struct error *error)
+{
+	if (loop_is_stopping(flight->remote->loop))
+		return error_set(error, ERROR_STOPPED, "asked to stop");
+	return check_flood(flight, error) && check_pace(flight, error);
+}
+
 static bool run(struct remote_flight *flight, struct error *error)
 {
 	struct remote *remote = flight->remote;
 	uint64_t pumped_at_ms = clock_now_ms();
 	uint64_t quiet_since_ms = 0; /* 0 = not quiet */
 
+	flight->paced_at_ms = pumped_at_ms;
 	for (;;) {
 		bool has_moved = false;
 		uint64_t now_ms;
@@ -471,9 +541,8 @@ static bool run(struct remote_flight *flight, struct error *error)
 			return false;
 		if (flight->open_count == 0 && !flight->waits_for_greeting)
 			return true;
-		if (loop_is_stopping(remote->loop))
-			return error_set(error, ERROR_STOPPED, "asked to stop");
-		if (!move(remote, &has_moved, error))
+		if (!may_go_on(flight, error) ||
+			!move(remote, &has_moved, error))
 			return false;
 		now_ms = clock_now_ms();
 		if (!has_moved) {

@@ -13,10 +13,17 @@
 #define REMOTE_ALIVE_TIMEOUT_MS   30000 /* for what is answered at once */
 #define REMOTE_PROBE_TIMEOUT_MS   10000
 #define REMOTE_GOODBYE_TIMEOUT_MS 2000
-#define REMOTE_QUEUE_MAX          262144 /* octets of a message on its way */
-#define REMOTE_MAILBOX_COUNT_MAX  100000
-#define REMOTE_TEXT_SIZE          200 /* of a server's words that are kept */
-#define REMOTE_UID_MAX            UINT32_MAX
+/* A server that only says that it is still there may do so for that long. */
+#define REMOTE_SLOW_MS       3600000
+#define REMOTE_LOGIN_SLOW_MS 60000 /* before it knows who we are */
+#define REMOTE_SLOW_RATE     64    /* octets a second, either way */
+/* What it may say without an answer, and for each message there is. */
+#define REMOTE_UNANSWERED_MAX    (UINT64_C(64) * 1024 * 1024)
+#define REMOTE_UNANSWERED_EACH   512
+#define REMOTE_QUEUE_MAX         262144 /* octets of a message on its way */
+#define REMOTE_MAILBOX_COUNT_MAX 100000
+#define REMOTE_TEXT_SIZE         200 /* of a server's words that are kept */
+#define REMOTE_UID_MAX           UINT32_MAX
 
 /* How a command ended. */
 struct remote_answer {
@@ -48,6 +55,10 @@ struct remote_flight {
 	size_t call_count, call_capacity, open_count;
 	unsigned owned;
 	uint64_t timeout_ms;
+	/* Since the last answer, or a window before: time, and the octets it
+	   began with. */
+	uint64_t paced_at_ms, slow_ms, slow_from;
+	uint64_t unanswered_from; /* octets of bodies asked for are answers */
 	bool waits_for_greeting;
 	bool has_broken; /* data came that made no sense: something is missing
 			  */
@@ -96,7 +107,7 @@ struct remote {
 	bool is_busy;                 /* the pump runs, or a handshake */
 
 	struct remote_abilities abilities;
-	uint64_t sent_total;
+	uint64_t sent_total, received_total; /* octets */
 	uint64_t command_count;
 	char alert[REMOTE_TEXT_SIZE];
 

@@ -2,120 +2,20 @@
 either side, no crash, and bounded memory."""
 
 import base64
-import subprocess
-import threading
 import time
 import unittest
 
 from harness import environment
-from harness.hostile import HONEST, HostileServer, Raw
-from harness.maildir import Maildir
-from harness.program import EX_NOPERM, EX_OK, EX_UNAVAILABLE, Program, binary
-
-EX_PROTOCOL = 76
-REFUSED = (EX_UNAVAILABLE, EX_PROTOCOL)
-MIB = 1 << 20
-# What a worker may take, whatever the server does; AddressSanitizer's own
-# needs are several times as much.
-MEMORY_MAX = 64 * MIB
-SANITIZED_MEMORY_MAX = 400 * MIB
-PASSWORD = "canary-pa55word"
+from harness.hostile import HONEST, Raw
+from harness.hostile_scene import EX_PROTOCOL, MIB, REFUSED, HostileScene
+from harness.program import EX_NOPERM, EX_OK
 
 
-def is_sanitized():
-    with open(binary(), "rb") as file:
-        return b"__asan_init" in file.read()
-
-
-def peak_memory(pid):
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
-
-
-class Hostile(unittest.TestCase):
-    def setUp(self):
-        self.directory = environment.temporary_directory("hostile")
-        self.directory.chmod(0o700)
-        self.addCleanup(environment.remove_tree, self.directory)
-        self.server = HostileServer()
-        self.addCleanup(self.server.close)
-        self.maildir = Maildir(self.directory / "mail", "fs")
-        for name in ("cur", "new", "tmp"):
-            (self.maildir.root / "INBOX" / name).mkdir(0o700, parents=True)
-        self.account = {
-            "host": "127.0.0.1", "port": self.server.port, "tls": "off",
-            "user": "me", "password": PASSWORD,
-            "maildir": str(self.maildir.root)}
-        self.program = Program(self.directory, {"home": self.account})
-        self.memory_max = (SANITIZED_MEMORY_MAX if is_sanitized()
-                           else MEMORY_MAX)
-
-    def tree(self):
-        return {str(path): path.read_bytes() if path.is_file() else None
-                for path in self.maildir.root.rglob("*")}
-
-    def honest_sync(self):
-        self.program.sync()
-        self.assertEqual(len(self.maildir.all_entries()), 3)
-
-    def sync(self, timeout=120):
-        """Exit code, log, and the peak memory of the workers."""
-        process = subprocess.Popen(
-            self.program.command("--verbose", "sync"),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**self.program.environment(),
-                 "ASAN_OPTIONS": "quarantine_size_mb=8"})
-        said = []
-        reader = threading.Thread(
-            target=lambda: said.append(process.stdout.read()))
-        reader.start()
-        peak = 0
-        deadline = time.monotonic() + timeout
-        while process.poll() is None:
-            for pid in environment.children(process.pid):
-                peak = max(peak, peak_memory(pid))
-            if time.monotonic() > deadline:
-                environment.end_tree(process)
-                self.fail("sync does not end")
-            time.sleep(0.005)
-        reader.join()
-        process.stdout.close()
-        return process.returncode, said[0], peak
-
-    def check(self, expect, words=None):
-        """One sync against what the server says: refused, and no trace."""
-        before = self.tree()
-        del self.server.commands[:]
-        code, log, peak = self.sync()
-        text = log.decode(errors="replace")
-        self.assertIn(code, expect, text)
-        for bad in ("AddressSanitizer", "runtime error", "internal",
-                    PASSWORD, "\033"):
-            self.assertNotIn(bad, text)
-        if words:
-            self.assertIn(words, text)
-        self.assertEqual(self.server.changing_commands(), [], text)
-        self.assertEqual(self.tree(), before, text)
-        self.assertLess(peak, self.memory_max, text)
-        print(f"{self.id().split('.')[-1]}: exit {code}, "
-              f"{peak // 1024} KiB: {text.strip().splitlines()[-1][:120]}")
-
-    def refuses(self, answers, expect=REFUSED, words=None):
-        self.server.answers = answers
-        self.check(expect, words)
-        self.server.answers = {}
-
+class Hostile(HostileScene):
     # Greeting and login
 
     def test_greetings_that_are_none(self):
-        for greeting in (b"* NO go away\r\n", b"+ go ahead\r\n", b"\0\0\0\r\n",
+        for greeting in (b"* NO go away\r\n", b"+ go ahead\r\n",
                          b"a1 OK hello\r\n", b"* CAPABILITY IMAP4rev1\r\n",
                          b"* BYE \x1b[31m\x07busy\r\n"):
             with self.subTest(greeting=greeting):
@@ -136,7 +36,6 @@ class Hostile(unittest.TestCase):
             "referral": (b"* BYE [REFERRAL imap://evil/] go\r\n", None),
             "no": (greet, b"%s NO not now\r\n"),
             "bad": (greet, b"%s BAD what\r\n"),
-            "bye": (greet, b"* BYE\r\n%s OK\r\n"),
             "preauth answer": (greet, b"* PREAUTH in\r\n%s NO\r\n"),
             "injected": (greet, b"%s OK go\r\n* CAPABILITY IMAP4rev1\r\n"),
             "injected ok": (greet, b"%s OK go\r\nx1 OK in\r\n"),
@@ -224,6 +123,26 @@ class Hostile(unittest.TestCase):
                         link.say(b"* LIST "),
                         link.flood(data, 64 * MIB)))}, (EX_PROTOCOL,))
 
+    def floods(self, verb, data):
+        """The same for ever, in place of an answer to `verb`."""
+        self.refuses({verb: Raw(
+            lambda link, tag, text: link.flood(data, 1 << 40))},
+            (EX_PROTOCOL,), "more and more without an answer")
+
+    def test_continuations_without_an_end_end(self):
+        self.floods(b"LOGIN", b"+ %s\r\n" % (b"go ahead " * 20))
+
+    def test_short_untagged_lines_without_an_end_end(self):
+        self.honest_sync()
+        self.floods(b"SELECT", b"* OK still here\r\n")
+
+    def test_messages_nobody_asked_for_end(self):
+        body = b"x" * 60_000
+        self.server.answers = {b"UID FETCH": b""}
+        self.sync()
+        self.floods(b"UID FETCH", b"* 1 FETCH (UID 9 BODY[] {%d}\r\n%s)\r\n" %
+                    (len(body), body))
+
     def test_many_mailboxes_end(self):
         self.honest_sync()
         self.refuses({b"LIST": Raw(lambda link, tag, text: (
@@ -243,6 +162,7 @@ class Hostile(unittest.TestCase):
     def test_names_that_lead_out_of_the_maildir(self):
         names = [b"../up", b"/etc/passwd", b"a/../../b", b"cur", b"new", b"tmp",
                  b".hidden", b"-rf", b"a\0b", b"`id`", b"$(id)", b"&AAA-",
+
                  b"&AC8-x", b"&", b"x" * 5000, b"\xff\xfe", b"..", b"INBOX/cur"]
         listed = b"".join(b'* LIST () "/" {%d}\r\n%s\r\n' % (len(name), name)
                           for name in names if b"\0" not in name)
