@@ -194,6 +194,14 @@ static void test_long_values_lists_and_files_meet_limits(void **state)
 	text = explain(buf_text(&yaml), yaml.size, 0600);
 	assert_non_null(strstr(text, ": more than 50000 values\n"));
 	free(text);
+
+	buf_clear(&yaml);
+	buf_add_text(&yaml, "accounts:\n");
+	for (unsigned i = 0; i <= CONFIG_ACCOUNT_COUNT_MAX; i++)
+		buf_add_format(&yaml, "  a%u: {maildir: /m%u}\n", i, i);
+	text = explain(buf_text(&yaml), yaml.size, 0600);
+	assert_non_null(strstr(text, ":2:3: too many accounts\n"));
+	free(text);
 	buf_finish(&yaml);
 }
 

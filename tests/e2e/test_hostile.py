@@ -2,13 +2,15 @@
 either side, no crash, and bounded memory."""
 
 import base64
+import re
+import ssl
 import time
 import unittest
 
-from harness import environment
+from harness import environment, tls
 from harness.hostile import HONEST, Raw
 from harness.hostile_scene import EX_PROTOCOL, MIB, REFUSED, HostileScene
-from harness.program import EX_NOPERM, EX_OK
+from harness.program import EX_HELD, EX_NOPERM, EX_OK, EX_UNAVAILABLE
 
 
 class Hostile(HostileScene):
@@ -54,6 +56,57 @@ class Hostile(HostileScene):
                 said = b" ".join(self.server.commands).upper()
                 self.assertNotIn(b"LOGIN", said)
                 self.assertNotIn(b"AUTHENTICATE", said)
+
+    def test_certificates_that_are_not_the_servers(self):
+        good, other, old = (self.directory / name
+                            for name in ("good", "other", "old"))
+        for each in (good, other, old):
+            each.mkdir()
+        authority, *server = tls.make_certificate(good)
+        _, *elsewhere = tls.make_certificate(other)
+        old_authority, *expired = tls.make_certificate(old, days=-1)
+        _, *misnamed = tls.make_certificate(
+            other, names=("DNS:imap.example.org",))
+        pin = base64.b64encode(bytes(32)).decode()
+        cases = {
+            "good": (server, authority, {}, None),
+            "wrong name": (misnamed, other / "ca.pem", {},
+                           "certificate of '127.0.0.1' is for another name"),
+            "expired": (expired, old_authority, {}, "has expired"),
+            "self-signed": (tls.make_self_signed(good), authority, {},
+                            "is self-signed"),
+            "unknown authority": (elsewhere, authority, {},
+                                  "is not signed by a trusted authority"),
+            "not the system's": (server, None, {},
+                                 "is not signed by a trusted authority"),
+            "wrong pin": (server, authority, {"tls_pin": pin},
+                          "pin does not match (got "),
+            "TLS 1.1": (server, authority, {}, "TLS with '127.0.0.1' failed"),
+        }
+        for name, (pair, trusted, keys, words) in cases.items():
+            with self.subTest(name):
+                self.server.tls = self.tls_context(pair, name == "TLS 1.1")
+                account = {**self.account, "tls": "implicit", **keys}
+                if trusted:
+                    account["tls_ca_file"] = str(trusted)
+                self.program.configure({"home": account})
+                if words is None:
+                    self.honest_sync()
+                    continue
+                self.check((EX_UNAVAILABLE,), words)
+                self.assertEqual(self.server.commands, [])
+                done = self.program.run("check", expect=EX_UNAVAILABLE)
+                self.assertIn(words, done.stdout + done.stderr)
+
+    @staticmethod
+    def tls_context(pair, is_old):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*pair)
+        if is_old:
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion.TLSv1_1
+        return context
 
     def test_login_refused_is_an_auth_error(self):
         self.refuses({b"LOGIN": Raw(lambda link, tag, text: link.say(
@@ -143,6 +196,30 @@ class Hostile(HostileScene):
         self.floods(b"UID FETCH", b"* 1 FETCH (UID 9 BODY[] {%d}\r\n%s)\r\n" %
                     (len(body), body))
 
+    def test_too_many_capabilities(self):
+        for said, words in (
+                (b" X" * 201, "server lists 202 capabilities (limit 200)"),
+                (b" " + b"x" * 5000, "capabilities of 5011 octets")):
+            self.server.greeting = (b"* OK [CAPABILITY IMAP4rev1" + said +
+                                    b"] hi\r\n")
+            self.check((EX_PROTOCOL,), words)
+
+    def test_keywords_without_number(self):
+        keywords = b" ".join(b"k%d" % number for number in range(10_000))
+        long = b"x" * 1_000
+        self.server.answers = {
+            b"SELECT": HONEST[b"SELECT"] + b"* FLAGS (" + keywords + b")\r\n",
+            b"UID FETCH": lambda text: HONEST[b"UID FETCH"](text).replace(
+                b"\\Seen", b"\\Seen " + long + b" " + keywords)}
+        code, log, peak = self.sync()
+        self.assertIn(code, (EX_OK, EX_HELD), log)
+        self.assertLess(peak, self.memory_max)
+        self.assertEqual(len(self.maildir.all_entries()), 3)
+        listed = self.maildir.keywords("INBOX")
+        self.assertLessEqual(len(listed), 26)
+        self.assertLessEqual(max(map(len, listed.values())), 64)
+        self.assertEqual(self.server.changing_commands(), [])
+
     def test_many_mailboxes_end(self):
         self.honest_sync()
         self.refuses({b"LIST": Raw(lambda link, tag, text: (
@@ -154,15 +231,84 @@ class Hostile(HostileScene):
         for said in (b"* 4294967296 EXISTS\r\n", b"* 4294967295 EXISTS\r\n",
                      b"* VANISHED 1:4294967295\r\n",
                      b"* VANISHED (EARLIER) 1:4294967295\r\n",
-                     b"* 0 EXPUNGE\r\n* 4294967295 EXPUNGE\r\n"):
+                     b"* 0 EXPUNGE\r\n* 4294967295 EXPUNGE\r\n",
+                     b"* 0 FETCH (FLAGS ())\r\n* 4294967295 FETCH (UID 9)\r\n"
+                     b"* 4 FETCH (UID 4294967295 FLAGS (\\Deleted))\r\n"):
             with self.subTest(said=said):
                 answer = {b"SELECT": HONEST[b"SELECT"] + said}
                 self.refuses(answer, (EX_OK, 1, *REFUSED))
 
+    def test_answers_may_be_absent_or_empty(self):
+        """As little as the grammar allows, or nothing but a tagged OK."""
+        self.honest_sync()
+        for verb in HONEST:
+            with self.subTest(verb):
+                self.refuses({verb: b""}, (EX_OK, EX_HELD, *REFUSED))
+        for verb, said in (
+                (b"CAPABILITY", b"* CAPABILITY\r\n"),
+                (b"LIST", b'* LIST () NIL ""\r\n'),
+                (b"LIST", b"* LIST\r\n* LIST ()\r\n"),
+                (b"STATUS", b"* STATUS INBOX ()\r\n* STATUS\r\n"),
+                (b"SELECT", b"* FLAGS ()\r\n* OK\r\n* OK []\r\n* \r\n*\r\n"
+                            b"\r\n* 0 EXISTS\r\n* EXISTS\r\n"),
+                (b"SELECT", b"* OK [UIDVALIDITY]\r\n* OK [UIDNEXT] \r\n"),
+                (b"UID FETCH", b"* 1 FETCH ()\r\n* 1 FETCH\r\n* FETCH\r\n"),
+                (b"UID FETCH", b"* 1 FETCH (UID)\r\n* 2 FETCH (FLAGS)\r\n"),
+                (b"UID SEARCH", b"* SEARCH\r\n")):
+            with self.subTest(said=said):
+                self.refuses({verb: said}, (EX_OK, EX_HELD, *REFUSED))
+
+    def test_names_that_are_nearly_the_same(self):
+        """No directory gets the mail of two mailboxes."""
+        names = [b"INBOX", b"inbox", b"Inbox", b"a", b"A", b"&AGE-",
+                 b"caf&AOk-", b"cafe&AwE-", b"cur", b"%63ur", b"x", b"x/",
+                 b"/x", b"x//y", b"x/y", b"x/./y"]
+
+        def select(link, tag, text):
+            link.box = text.partition(b" ")[2].strip(b'"')
+            link.say(HONEST[b"SELECT"] + tag + b" OK done\r\n")
+
+        def fetch(link, tag, text):
+            body = b"Subject: of %s\r\n\r\n" % base64.b16encode(link.box)
+            items = b"FLAGS () RFC822.SIZE %d" % len(body)
+            if b"BODY.PEEK[]" in text:
+                items = b"BODY[] {%d}\r\n%s" % (len(body), body)
+            link.say(b"* 1 FETCH (UID 1 %s)\r\n%s OK\r\n" % (items, tag))
+
+        self.server.answers = {
+            b"LIST": b"".join(b'* LIST () "/" {%d}\r\n%s\r\n' %
+                              (len(name), name) for name in names),
+            b"SELECT": Raw(select), b"EXAMINE": Raw(select),
+            b"UID FETCH": Raw(fetch), b"UID SEARCH": b"* SEARCH 1\r\n",
+            b"STATUS": lambda text: b"* STATUS %s (MESSAGES 1 UIDNEXT 2 "
+            b"UIDVALIDITY 7 UNSEEN 0)\r\n" % text.split(b" ")[1]}
+        code, log, _ = self.sync()
+        self.assertIn(code, (EX_OK, EX_HELD), log)
+        found = {}
+        for entry in self.maildir.all_entries():
+            box = re.search(rb"of (\w+)", entry.read())[1]
+            found.setdefault(str(entry.path.parents[1]), set()).add(box)
+        self.assertGreaterEqual(len(found), 5, log)
+        for path, boxes in found.items():
+            self.assertEqual(len(boxes), 1, path)
+        self.assertEqual(len(set().union(*found.values())), len(found))
+        self.assertEqual(self.server.changing_commands(), [])
+
+    def test_a_name_with_a_nul_is_no_name(self):
+        for name in (b"a\0b", b"\0", b"INBOX\0"):
+            with self.subTest(name=name):
+                self.server.answers = {b"LIST": b'* LIST () "/" INBOX\r\n'
+                                       b'* LIST () "/" {%d}\r\n%s\r\n' %
+                                       (len(name), name)}
+                code, log, _ = self.sync()
+                self.assertIn(code, (EX_OK, EX_HELD, EX_PROTOCOL), log)
+                self.assertLessEqual(set(self.maildir.folders()), {"INBOX"})
+                self.assertEqual(self.server.changing_commands(), [])
+
     def test_names_that_lead_out_of_the_maildir(self):
         names = [b"../up", b"/etc/passwd", b"a/../../b", b"cur", b"new", b"tmp",
                  b".hidden", b"-rf", b"a\0b", b"`id`", b"$(id)", b"&AAA-",
-
+                 b"`touch${IFS}canary`", b"$(touch canary)", b"|touch canary",
                  b"&AC8-x", b"&", b"x" * 5000, b"\xff\xfe", b"..", b"INBOX/cur"]
         listed = b"".join(b'* LIST () "/" {%d}\r\n%s\r\n' % (len(name), name)
                           for name in names if b"\0" not in name)
@@ -171,6 +317,7 @@ class Hostile(HostileScene):
         code, log, _ = self.sync()
         self.assertNotIn(b"AddressSanitizer", log)
         self.assertIn(code, (EX_OK, 1), log)
+        self.assertEqual(list(self.directory.rglob("canary")), [])
         new = set(self.directory.iterdir()) - before
         self.assertLessEqual({path.name for path in new},
                              {"mail", "state", "run"})

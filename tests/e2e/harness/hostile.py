@@ -98,6 +98,7 @@ class HostileServer:
         self.greeting = b"* OK [CAPABILITY " + CAPABILITIES + b"] hello\r\n"
         self.answers = {}
         self.commands = []
+        self.tls = None  # an ssl.SSLContext for implicit TLS
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=20)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.run, daemon=True).start()
@@ -112,11 +113,13 @@ class HostileServer:
                              daemon=True).start()
 
     def serve(self, peer):
-        with peer:
-            try:
+        try:
+            if self.tls:
+                peer = self.tls.wrap_socket(peer, server_side=True)
+            with peer:
                 Connection(self, peer).serve()
-            except (OSError, Hung):
-                pass
+        except (OSError, Hung):
+            pass
 
     def changing_commands(self):
         return [text for text in self.commands
