@@ -1,5 +1,6 @@
 """What people see when something is wrong, and what never happens then."""
 
+import errno
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import unittest
 from pathlib import Path
 
 import scene
-from harness import environment
+from harness import environment, inject
 from harness.corpus import small_message, to_wire
 from harness.program import (EX_CONFIG, EX_HELD, EX_NOPERM, EX_OK,
                              EX_UNAVAILABLE, EX_USAGE)
@@ -388,6 +389,85 @@ class Confinement(scene.Scene):
     def facts(path):
         pairs = (line.split(":", 1) for line in path.read_text().splitlines())
         return {name: value.strip() for name, value in pairs}
+
+    def two_accounts(self):
+        """A worker of the first, and the Maildir of the second."""
+        world, other = self.world(), self.world(user="other")
+        other.imap.append("INBOX", to_wire(small_message("private")))
+        world.program.configure({"home": world.account,
+                                 "other": other.account})
+        world.program.start_daemon()
+        world.wait_until_equal(scene.PATIENCE)
+        other.wait_until_equal(scene.PATIENCE)
+        mine = [pid for pid in world.program.workers()
+                if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[2]
+                == b"home"]
+        self.assertEqual(len(mine), 1)
+        if "not confined" in world.program.log():
+            self.skipTest("this kernel confines too little")
+        return world, other, mine[0]
+
+    @staticmethod
+    def files(world):
+        return {path: (path.stat().st_ino, path.is_file() and
+                       path.read_bytes())
+                for path in world.maildir.root.rglob("*")}
+
+    def test_a_worker_that_was_taken_over_reaches_no_other_account(self):
+        """Its registers are set as an attacker would, and it makes the call."""
+        if not inject.is_possible():
+            self.skipTest("needs root, on x86-64")
+        world, other, pid = self.two_accounts()
+        secret = other.maildir.all_entries()[0].path
+        own = world.maildir.root / "INBOX" / "tmp"
+        forbidden = other.maildir.root / "INBOX" / "new"
+        here, before = inject.AT_FDCWD, self.files(other)
+        with inject.Taken(pid) as taken:
+            def call(*arguments):
+                return taken.call(*arguments)
+
+            self.assertGreater(
+                call("openat", here, own / "probe", os.O_CREAT, 0o600), 0)
+            self.assertEqual(call("unlinkat", here, own / "probe", 0), 0)
+            for refused in (
+                    call("openat", here, secret, os.O_RDONLY),
+                    call("openat", here, secret, os.O_RDWR),
+                    call("openat", here, forbidden, os.O_DIRECTORY),
+                    call("openat", here, forbidden / "x", os.O_CREAT, 0o600),
+                    call("openat", here, world.program.config, os.O_RDONLY),
+                    call("openat", here, "/etc/passwd", os.O_RDONLY),
+                    call("mkdirat", here, forbidden / "d", 0o700),
+                    call("unlinkat", here, secret, 0),
+                    call("renameat", here, secret, here, own / "stolen"),
+                    call("linkat", here, secret, here, own / "stolen", 0),
+                    call("symlinkat", secret, here, own / "link"),
+                    call("kill", os.getpid(), 0)):
+                self.assertIn(-refused, (errno.EACCES, errno.EPERM,
+                                         errno.ENOSYS, errno.EXDEV))
+        self.assertEqual(self.files(other), before)
+        world.imap.append("INBOX", to_wire(small_message("later")))
+        world.wait_until_equal(scene.PATIENCE)
+
+    def test_a_folder_that_becomes_a_link_leads_to_no_other_account(self):
+        world, other, _ = self.two_accounts()
+        world.imap.create("Work")
+        world.imap.append("Work", to_wire(small_message("work")))
+        world.wait_until_equal(scene.PATIENCE)
+        folder, away = world.maildir.root / "Work", world.directory / "away"
+        before = self.files(other)
+        for round_number in range(20):
+            folder.rename(away)
+            folder.symlink_to(other.maildir.root / "INBOX")
+            world.imap.append("Work", to_wire(
+                small_message(f"late{round_number}")))
+            time.sleep(0.05)
+            folder.unlink()
+            away.rename(folder)
+        world.wait_until_equal(2 * scene.PATIENCE)
+        self.assertEqual(self.files(other), before)
+        self.assertEqual(
+            [name for name in world.imap.mailboxes()[0]
+             if "private" in world.remote(name)], [])
 
     def test_a_tunnel_says_that_it_is_not_confined(self):
         world = self.world(with_proxy=True)
