@@ -42,6 +42,13 @@ class Hostile(HostileScene):
             "injected": (greet, b"%s OK go\r\n* CAPABILITY IMAP4rev1\r\n"),
             "injected ok": (greet, b"%s OK go\r\nx1 OK in\r\n"),
             "plaintext after": (greet, b"%s OK go\r\n"),
+            "data before": (
+                greet + b'* LIST () "/" evil\r\n* LSUB () "/" evil\r\n'
+                b"* STATUS evil (MESSAGES 1)\r\n* SEARCH 1 2\r\n* FLAGS ()"
+                b"\r\n* 9 EXISTS\r\n* 9 RECENT\r\n* 1 EXPUNGE\r\n"
+                b"* 1 FETCH (UID 1 BODY[] {3}\r\nbad)\r\n* VANISHED 1:9\r\n"
+                b"* ENABLED QRESYNC\r\n* NAMESPACE NIL NIL NIL\r\n"
+                b"* OK [ALERT] call\r\n", b"%s OK go\r\n"),
         }
         for name, (greeting, answer) in cases.items():
             with self.subTest(name):
@@ -226,6 +233,46 @@ class Hostile(HostileScene):
             link.flood(b'* LIST () "/" aaaaaaaa\r\n', 16 * MIB),
             link.peer.close()))})
 
+    def test_codes_of_other_commands_mean_nothing(self):
+        self.honest_sync()
+        for code in (b"APPENDUID 7 20", b"APPENDUID 7 1:4294967295",
+                     b"COPYUID 7 1:4294967295 1", b"COPYUID 7 1,2,3 9",
+                     b"UIDVALIDITY 9", b"UIDNEXT 1", b"MODIFIED 1:*",
+                     b"HIGHESTMODSEQ 18446744073709551615", b"CLOSED",
+                     b"MESSAGELIMIT 1 1", b"READ-ONLY", b"X-" + b"x" * 5000):
+            with self.subTest(code=code[:30]):
+                self.server.done = b" OK [" + code + b"] done\r\n"
+                self.check((EX_OK, EX_HELD))
+
+    def test_mail_without_headers_is_mail(self):
+        bodies = [b"\r\n", b"", b"\r\nonly a body", b"A: only a header",
+                  b"A: b\r\n", b"\n", b"\r", b"no colon\r\n\r\n",
+                  b" folded first\r\n\r\n", b":\r\n\r\n", b"\r\n" * 5000]
+
+        def fetch(text):
+            said = []
+            for uid, body in enumerate(bodies, 1):
+                items = b"FLAGS () RFC822.SIZE %d" % len(body)
+                if b"BODY.PEEK[]" in text:
+                    items = b"BODY[] {%d}\r\n%s" % (len(body), body)
+                said.append(b"* %d FETCH (UID %d %s)\r\n" % (uid, uid, items))
+            return b"".join(said)
+
+        count = len(bodies)
+        uids = b" ".join(b"%d" % uid for uid in range(1, count + 1))
+        self.server.answers = {
+            b"STATUS": b"* STATUS INBOX (MESSAGES %d UIDNEXT %d UIDVALIDITY 7 "
+                       b"UNSEEN 0)\r\n" % (count, count + 1),
+            b"SELECT": HONEST[b"SELECT"] + b"* %d EXISTS\r\n"
+                       b"* OK [UIDNEXT %d] n\r\n" % (count, count + 1),
+            b"UID SEARCH": b"* SEARCH " + uids + b"\r\n", b"UID FETCH": fetch}
+        code, log, _ = self.sync()
+        self.assertEqual(code, EX_OK, log)
+        self.assertEqual(
+            sorted(entry.read().replace(b"\r\n", b"\n")
+                   for entry in self.maildir.all_entries()),
+            sorted(body.replace(b"\r\n", b"\n") for body in bodies))
+
     def test_huge_numbers_delete_nothing(self):
         self.honest_sync()
         for said in (b"* 4294967296 EXISTS\r\n", b"* 4294967295 EXISTS\r\n",
@@ -297,9 +344,10 @@ class Hostile(HostileScene):
     def test_a_name_with_a_nul_is_no_name(self):
         for name in (b"a\0b", b"\0", b"INBOX\0"):
             with self.subTest(name=name):
-                self.server.answers = {b"LIST": b'* LIST () "/" INBOX\r\n'
-                                       b'* LIST () "/" {%d}\r\n%s\r\n' %
-                                       (len(name), name)}
+                self.server.answers = {
+                    b"LIST": b'* LIST () "/" INBOX\r\n* LIST () "/" {%d}\r\n'
+                             b'%s\r\n* LIST () "/" "%s"\r\n* LIST () "/" %s'
+                             b"\r\n" % (len(name), name, name, name)}
                 code, log, _ = self.sync()
                 self.assertIn(code, (EX_OK, EX_HELD, EX_PROTOCOL), log)
                 self.assertLessEqual(set(self.maildir.folders()), {"INBOX"})

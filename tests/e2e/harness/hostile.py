@@ -81,7 +81,7 @@ class Connection:
             self.say(said(text) if callable(said) else said)
         if text.upper().startswith(b"LOGOUT"):
             self.say(b"* BYE\r\n")
-        self.say(tag + b" OK done\r\n")
+        self.say(tag + self.server.done)
 
 
 class Raw:
@@ -97,6 +97,7 @@ class HostileServer:
     def __init__(self):
         self.greeting = b"* OK [CAPABILITY " + CAPABILITIES + b"] hello\r\n"
         self.answers = {}
+        self.done = b" OK done\r\n"  # behind each tag
         self.commands = []
         self.tls = None  # an ssl.SSLContext for implicit TLS
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=20)
