@@ -556,6 +556,11 @@ static bool must_start_anew(struct worker *worker)
 	return path != NULL;
 }
 
+static bool is_connected(const struct account *account)
+{
+	return account->remote != NULL && !remote_is_dead(account->remote);
+}
+
 static int run_daemon(struct worker *worker)
 {
 	struct account *account = worker->account;
@@ -567,7 +572,7 @@ static int run_daemon(struct worker *worker)
 		bool is_up;
 
 		worker->is_woken = false;
-		if (account->remote == NULL && must_start_anew(worker))
+		if (!is_connected(account) && must_start_anew(worker))
 			return EXIT_TEMPORARY;
 		if (account->watch == NULL)
 			for (size_t i = 0; i < account->folder_count; i++)
@@ -575,6 +580,9 @@ static int run_daemon(struct worker *worker)
 		code = run_pass(worker);
 		answer_requests(worker);
 		is_up = code == EXIT_IN_SYNC || code == EXIT_LEFT_OVER;
+		/* It may have failed because of that. */
+		if (!is_up && !account->is_stopping && must_start_anew(worker))
+			return EXIT_TEMPORARY;
 		if (is_final(code) || account->is_stopping ||
 			!is_state_usable(worker))
 			break;

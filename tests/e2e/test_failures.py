@@ -469,6 +469,25 @@ class Confinement(scene.Scene):
             [name for name in world.imap.mailboxes()[0]
              if "private" in world.remote(name)], [])
 
+    def test_a_replaced_certificate_is_read_by_a_new_worker(self):
+        """The old one may read the old file only."""
+        if not self.server.tls_port:
+            self.skipTest("this server has no TLS port")
+        world = self.world(tls="implicit")
+        authority, new = (world.directory / name for name in ("ca", "new"))
+        for path in (authority, new):
+            path.write_bytes(Path(self.server.ca_file).read_bytes())
+        world.configure(tls_ca_file=str(authority))
+        world.program.start_daemon()
+        before = set(world.program.workers())
+        new.rename(authority)
+        self.server.kill()
+        self.server.start()
+        world.reconnect()
+        world.imap.append("INBOX", to_wire(small_message("m")))
+        world.wait_until_equal(2 * scene.PATIENCE)
+        self.assertTrue(before.isdisjoint(world.program.workers()))
+
     def test_a_tunnel_says_that_it_is_not_confined(self):
         world = self.world(with_proxy=True)
         port = world.account["port"]
