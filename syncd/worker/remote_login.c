@@ -1,4 +1,7 @@
 /* From the greeting to the first useful command (RFC 9051, 3; RFC 8314). */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +15,9 @@
 #include "syncd/worker/remote_internal.h"
 
 #define NONCE_SIZE 24 /* random octets */
+
+/* What is shorter is found in innocent words. */
+#define HIDDEN_SIZE_MIN 6
 
 /* ---- Small exchanges ---- */
 
@@ -369,6 +375,51 @@ static bool authenticate_with(
 				    : refused_error(attempt, error);
 }
 
+/* ---- What a server repeats ---- */
+
+static bool has_inside(const void *data, size_t size, const char *secret)
+{
+	return size > 0 && memmem(data, size, secret, strlen(secret)) != NULL;
+}
+
+/* As it was sent, or in the base64 of an exchange. */
+static bool repeats(const char *text, const char *secret)
+{
+	static const char ENCODED[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz"
+				      "0123456789+/=";
+	bool is_found = has_inside(text, strlen(text), secret);
+
+	while (*text != '\0' && !is_found) {
+		size_t size = strspn(text, ENCODED);
+		struct buf data = { 0 };
+
+		is_found = base64_decode(text, size, &data) &&
+			has_inside(data.data, data.size, secret);
+		buf_finish_secret(&data);
+		text += size;
+		text += strcspn(text, ENCODED);
+	}
+	return is_found;
+}
+
+/* A server that quotes the command it did not like would have the secret in
+   the log and in status. */
+static void hide_repeated(
+	struct remote *remote, const char *secret, struct error *error)
+{
+	if (secret == NULL || strlen(secret) < HIDDEN_SIZE_MIN)
+		return;
+	if (repeats(remote->alert, secret))
+		remote->alert[0] = '\0';
+	if (repeats(remote->goodbye.text, secret))
+		remote->goodbye.text[0] = '\0';
+	if (repeats(error->message, secret))
+		(void)error_set(error, error->code,
+			"login refused, in words that are not shown here, as "
+			"they repeat the secret");
+}
+
 static bool authenticate(struct remote *remote, struct error *error)
 {
 	struct sasl_offer offer = make_offer(remote);
@@ -382,6 +433,8 @@ static bool authenticate(struct remote *remote, struct error *error)
 	if (!is_done && remote->has_goodbye &&
 		error->code == ERROR_DISCONNECTED)
 		bye_error(remote, error);
+	if (!is_done)
+		hide_repeated(remote, secret, error);
 	attempt_finish(&attempt);
 	free_secret(secret);
 	return is_done;

@@ -1,7 +1,9 @@
 """A password or a token, given in any of the ways there are, shows nowhere but
 on the wire: not to who lists processes, reads logs, files or status."""
 
+import base64
 import os
+import re
 import resource
 import signal
 import unittest
@@ -50,6 +52,11 @@ class Secrets(HostileScene):
                     continue
                 self.assertNotIn(self.secret.encode(), shown, (pid, name))
 
+    def look_at_text(self, text):
+        self.assertNotIn(self.secret, text)
+        for word in re.findall(r"(?:[A-Za-z0-9+/=]{4}){2,}", text):
+            self.assertNotIn(self.secret.encode(), base64.b64decode(word))
+
     def look_at_files(self):
         mine = {self.program.config, self.directory / "secret"}
         for path in self.directory.rglob("*"):
@@ -70,16 +77,21 @@ class Secrets(HostileScene):
                 self.look_at_files()
 
     def test_not_when_it_is_refused(self):
-        refusal = (b" NO [AUTHENTICATIONFAILED] no\r\n")
-        self.server.answers = {
-            verb: Raw(lambda link, tag, text: link.say(tag + refusal))
-            for verb in (b"AUTHENTICATE", b"LOGIN")}
-        for key, (value, offer) in self.ways().items():
-            with self.subTest(key):
-                self.give(key, value, offer)
-                done = self.program.run("--verbose", "sync", expect=EX_NOPERM)
-                self.assertNotIn(self.secret, done.stdout + done.stderr)
-                self.look_at_files()
+        """Not even when the server repeats what it was told."""
+        for words in (b"NO [AUTHENTICATIONFAILED] no", b"NO not %s",
+                      b"BAD what is %s?", b"NO [ALERT] %s"):
+            def refuse(link, tag, text, words=words):
+                link.say(tag + b" " + words.replace(b"%s", text) + b"\r\n")
+
+            self.server.answers = {b"AUTHENTICATE": Raw(refuse),
+                                   b"LOGIN": Raw(refuse)}
+            for key, (value, offer) in self.ways().items():
+                with self.subTest(key, words=words):
+                    self.give(key, value, offer)
+                    done = self.program.run("--verbose", "sync",
+                                            expect=EX_NOPERM)
+                    self.look_at_text(done.stdout + done.stderr)
+                    self.look_at_files()
 
     def test_not_in_a_daemon_its_status_or_its_core(self):
         limits = resource.getrlimit(resource.RLIMIT_CORE)
