@@ -26,7 +26,7 @@ const char *__asan_default_options(void)
 static void usage(void)
 {
 	(void)fputs(
-		"usage: simulate [--only WHAT] [--seeds FIRST-LAST] [--jobs N]\n"
+		"usage: simulate [--only WHAT] [--seeds FROM-TO] [--jobs N]\n"
 		"       simulate [--only WHAT] --seed N [--show]\n"
 		"       simulate [--only WHAT] --shrink N --output FILE\n"
 		"       simulate --replay FILE [--show]\n"

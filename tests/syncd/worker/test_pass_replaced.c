@@ -39,8 +39,7 @@ static void write_anew(struct world *world, size_t index)
 	free(name);
 }
 
-static void test_file_replaced_while_nobody_looked_is_a_new_message(
-	void **state)
+static void test_file_replaced_while_nobody_looked_is_new(void **state)
 {
 	struct world world;
 
@@ -135,8 +134,7 @@ static void test_a_link_to_a_file_is_a_message(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			test_file_replaced_while_nobody_looked_is_a_new_message),
+		cmocka_unit_test(test_file_replaced_while_nobody_looked_is_new),
 		cmocka_unit_test(test_half_a_move_is_ended),
 		cmocka_unit_test(test_a_link_to_a_file_is_a_message),
 	};
