@@ -385,6 +385,17 @@ out:
 	return fd;
 }
 
+bool maildir_sync_disk(
+	struct maildir *maildir, const char *path, struct error *error)
+{
+	int fd = maildir_descriptor(maildir, path, MAILDIR_CUR, error);
+
+	if (fd == -1)
+		return false;
+	return syncfs(fd) == 0 ||
+		error_set_errno(error, "cannot sync the disk of '%s'", path);
+}
+
 bool maildir_sync_folder(struct maildir *maildir, const char *path,
 	enum maildir_part part, struct error *error)
 {

@@ -216,13 +216,18 @@ enum maildir_result maildir_rename(struct maildir *maildir,
 	struct error *error) MUST_CHECK;
 
 /* fsync of a message's file, which somebody else may have delivered without;
-   its name needs maildir_sync_folder(). DONE, MISSING, REFUSED, ERROR. */
+   its name needs maildir_sync_folder(). DONE, MISSING, REFUSED, ERROR: after
+   which reading it gives what is on the disk, whatever was written. */
 enum maildir_result maildir_sync_message(struct maildir *maildir,
 	const struct maildir_place *place, struct error *error) MUST_CHECK;
 
 /* fsync of one directory. */
 bool maildir_sync_folder(struct maildir *maildir, const char *path,
 	enum maildir_part part, struct error *error) MUST_CHECK;
+
+/* syncfs() of the folder's file system: all files and names on it. */
+bool maildir_sync_disk(struct maildir *maildir, const char *path,
+	struct error *error) MUST_CHECK;
 
 /* Takes files out of tmp that are older than 36 h and have names like ours.
    Failures are left for the next time. Returns how many. */

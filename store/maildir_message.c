@@ -215,8 +215,11 @@ enum maildir_result maildir_sync_message(struct maildir *maildir,
 
 	if (result != MAILDIR_DONE)
 		return result;
-	if (fsync(fd) == -1)
+	if (fsync(fd) == -1) {
 		result = call_failed("sync", place, error);
+		/* The next fsync() would find nothing to do and succeed. */
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	}
 	(void)close(fd);
 	return result;
 }

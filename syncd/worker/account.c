@@ -644,6 +644,8 @@ void account_close(struct account *account)
 	for (size_t i = 0; i < account->plain_count; i++)
 		free(account->plain_paths[i]);
 	free(account->plain_paths);
+	for (size_t i = 0; i < DOUBT_COUNT_MAX; i++)
+		free(account->doubts[i].name);
 	skipped_free(account->skipped, account->skipped_count);
 	skipped_free(account->skipped_before, account->skipped_before_count);
 	buf_finish(&account->told_folders);

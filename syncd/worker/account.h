@@ -37,6 +37,7 @@ struct account_folder {
 	uint64_t letters_busy_until_ms; /* dovecot-keywords is locked */
 	bool needs_scan;                /* its local rows may be stale */
 	bool needs_observe;             /* its remote rows may be stale */
+	bool has_doubts;                /* see account_doubt */
 	bool is_listed;                 /* in the last LIST */
 	bool is_on_disk;                /* in the last listing of the Maildir */
 	bool is_watched;                /* new/ and cur/ have a watch */
@@ -102,6 +103,16 @@ struct account_counters {
 	const char *folder_path; /* at work in; NULL = none. Borrowed */
 };
 
+/* A file somebody else brought, which may not be on the disk yet. */
+struct account_doubt {
+	uint32_t folder_id;
+	bool is_new;
+	char *name;
+};
+
+/* So many are made durable one by one, more by syncfs(). */
+#define DOUBT_COUNT_MAX 16
+
 struct account {
 	const struct config_account *config;
 	struct loop *loop;
@@ -125,6 +136,8 @@ struct account {
 	char **plain_paths; /* watched directories that are no folders */
 	size_t plain_count;
 	bool has_watch_shortage;
+	struct account_doubt doubts[DOUBT_COUNT_MAX]; /* the first ones */
+	size_t doubt_count;                           /* of all */
 	struct account_skipped *skipped;
 	size_t skipped_count;
 	struct account_skipped *skipped_before; /* of the listing before */

@@ -462,6 +462,9 @@ static void bind(struct account *account, struct cast *cast,
 		take_remote(mutable_pair(kept), dropped->pair);
 	else
 		take_local(mutable_pair(kept), dropped->pair);
+	if (arrival->role == MATCH_LOCAL_ARRIVAL ||
+		partner->role == MATCH_LOCAL_ARRIVAL)
+		local_doubt(account, kept->pair);
 	state_pair_put(account->state, kept->pair);
 	state_journal_settle(
 		account->state, dropped->pair->mid, "known message, moved");
@@ -476,7 +479,10 @@ static bool write_bindings(struct account *account, struct cast *cast,
 		return false;
 	for (size_t i = 0; i < match->binding_count; i++)
 		bind(account, cast, &match->bindings[i]);
-	return state_commit(account->state, error);
+	if (local_make_durable(account, error))
+		return state_commit(account->state, error);
+	state_abort(account->state);
+	return false;
 }
 
 static bool match_once(struct account *account, struct cast *cast,

@@ -207,6 +207,7 @@ static void see_planned(
 		pair->content = probe.content;
 		pair->content.internal_date = sighting->file.mtime;
 		put_seen(account, sighting, pair, "new");
+		local_doubt(account, pair);
 		return;
 	}
 	pair->local.name = NULL;
@@ -230,21 +231,23 @@ static void see_known(
 {
 	struct flags before = pair->local.flags;
 	bool was_present = pair->local.presence == PRESENCE_PRESENT;
-	bool is_quiet;
+	bool is_same, is_quiet;
 
 	if (pair->local.presence == PRESENCE_NEVER) {
 		see_planned(account, sighting, pair);
 		return;
 	}
-	if (!is_same_file(sighting, pair) &&
-		!same_bytes(account, sighting, pair)) {
+	is_same = is_same_file(sighting, pair);
+	if (!is_same && !same_bytes(account, sighting, pair)) {
 		put_replaced(account, sighting, pair);
 		return;
 	}
-	is_quiet = was_present && is_same_file(sighting, pair) &&
+	is_quiet = was_present && is_same &&
 		pair->local.is_new == sighting->is_new &&
 		strcmp(pair->local.name, sighting->name) == 0;
 	place_pair(account, sighting, pair);
+	if (!is_same)
+		local_doubt(account, pair);
 	/* Our own renames come back as events. */
 	if (is_quiet && flags_equal(&before, &pair->local.flags))
 		return;
@@ -308,6 +311,7 @@ static bool see_moved(
 	if (pair->content.has_hash && !same_bytes(account, sighting, pair))
 		return false;
 	put_seen(account, sighting, pair, "moved");
+	local_doubt(account, pair);
 	return true;
 }
 
@@ -479,7 +483,8 @@ bool local_breathe(
 {
 	if (++*row_count % ROWS_PER_COMMIT != 0)
 		return true;
-	return state_commit(account->state, error) &&
+	return local_make_durable(account, error) &&
+		state_commit(account->state, error) &&
 		state_begin(account->state, error);
 }
 
@@ -593,7 +598,8 @@ static bool write_scan(struct account *account, struct account_folder *folder,
 	folder->needs_scan = !scan->proves_absence;
 	if (!see_entries(account, folder, scan, error) ||
 		(scan->proves_absence &&
-			!lose_missing(account, folder, scan, is_same, error))) {
+			!lose_missing(account, folder, scan, is_same, error)) ||
+		!local_make_durable(account, error)) {
 		state_abort(account->state);
 		folder->needs_scan = true;
 		return false;

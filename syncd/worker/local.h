@@ -50,6 +50,15 @@ bool local_is_complete(const struct account *account);
 /* Milliseconds until absences may be believed; 0 = now. */
 uint64_t local_settle_left_ms(const struct account *account);
 
+/* In an open transaction: the pair is on both sides now, and its file was not
+   made durable by us. */
+void local_doubt(struct account *account, const struct pair *pair);
+
+/* Before that transaction is committed: makes all of these durable, data and
+   names, or forgets them and fails. */
+bool local_make_durable(
+	struct account *account, struct error *error) MUST_CHECK;
+
 /* Letters of dovecot-keywords into numbers, read again when it changed. */
 bool local_load_letters(struct account *account, struct account_folder *folder,
 	struct error *error) MUST_CHECK;

@@ -431,6 +431,7 @@ bool local_drain(struct account *account, struct error *error)
 		event.sequence < end && watch_next(account->watch, &event))
 		is_done = take_event(account, &event, error);
 	account_keywords_put(account);
+	is_done = is_done && local_make_durable(account, error);
 	if (is_done && state_commit(account->state, error))
 		return true;
 	/* Events are gone with the transaction: the scan finds them again. */

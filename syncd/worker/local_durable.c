@@ -1,0 +1,113 @@
+/* Who delivered, copied or restored a file may have done without fsync(). Once
+   the state says that it is on both sides, a file that a power cut took would
+   look removed by the user, and be removed on the server. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "syncd/worker/local.h"
+
+void local_doubt(struct account *account, const struct pair *pair)
+{
+	struct account_folder *folder =
+		account_folder(account, pair->local.folder_id);
+
+	if (folder == NULL)
+		return;
+	folder->has_doubts = true;
+	if (account->doubt_count < DOUBT_COUNT_MAX)
+		account->doubts[account->doubt_count] = (struct account_doubt){
+			.folder_id = pair->local.folder_id,
+			.is_new = pair->local.is_new,
+			.name = alloc_text(pair->local.name),
+		};
+	account->doubt_count++;
+}
+
+static void forget_doubts(struct account *account)
+{
+	for (size_t i = 0; i < DOUBT_COUNT_MAX; i++) {
+		free(account->doubts[i].name);
+		account->doubts[i].name = NULL;
+	}
+	account->doubt_count = 0;
+	for (size_t i = 0; i < account->folder_count; i++)
+		account->folders[i]->has_doubts = false;
+}
+
+static bool sync_disks(struct account *account, struct error *error)
+{
+	for (size_t i = 0; i < account->folder_count; i++)
+		if (account->folders[i]->has_doubts &&
+			!maildir_sync_disk(account->maildir,
+				account->folders[i]->record.path, error))
+			return false;
+	return true;
+}
+
+/* Renamed since it was seen, it is somewhere on its disk. */
+static bool sync_file(struct account *account,
+	const struct account_doubt *doubt, struct error *error)
+{
+	const struct account_folder *folder =
+		account_folder(account, doubt->folder_id);
+	struct maildir_place place = {
+		.is_new = doubt->is_new,
+		.name = doubt->name,
+	};
+
+	if (folder == NULL)
+		return true; /* of a transaction that was given up */
+	place.path = folder->record.path;
+	switch (maildir_sync_message(account->maildir, &place, error)) {
+	case MAILDIR_DONE:
+		return true;
+	case MAILDIR_MISSING:
+		return maildir_sync_disk(account->maildir, place.path, error);
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		break;
+	}
+	return false;
+}
+
+static bool sync_names(struct account *account,
+	const struct account_folder *folder, bool is_new, struct error *error)
+{
+	for (size_t i = 0; i < account->doubt_count; i++)
+		if (account->doubts[i].folder_id == folder->record.folder_id &&
+			account->doubts[i].is_new == is_new)
+			return maildir_sync_folder(account->maildir,
+				folder->record.path,
+				is_new ? MAILDIR_NEW : MAILDIR_CUR, error);
+	return true;
+}
+
+static bool sync_each(struct account *account, struct error *error)
+{
+	for (size_t i = 0; i < account->doubt_count; i++)
+		if (!sync_file(account, &account->doubts[i], error))
+			return false;
+	for (size_t i = 0; i < account->folder_count; i++) {
+		const struct account_folder *folder = account->folders[i];
+
+		if (folder->has_doubts &&
+			(!sync_names(account, folder, false, error) ||
+				!sync_names(account, folder, true, error)))
+			return false;
+	}
+	return true;
+}
+
+bool local_make_durable(struct account *account, struct error *error)
+{
+	bool is_done;
+
+	if (account->doubt_count == 0)
+		return true;
+	is_done = account->doubt_count <= DOUBT_COUNT_MAX
+		? sync_each(account, error)
+		: sync_disks(account, error);
+	forget_doubts(account);
+	return is_done;
+}
