@@ -300,6 +300,11 @@ bool state_is_writing(const struct state *state)
 	return state_db_is_writing(state->db);
 }
 
+bool state_is_broken(const struct state *state)
+{
+	return state_db_is_broken(state->db);
+}
+
 bool state_read_error(struct state *state, struct error *error)
 {
 	return state_db_read_error(state->db, error);

@@ -243,6 +243,10 @@ void state_keywords_put(struct state *state, const struct keyword_table *table);
    is no record. keyword_table_finish() it. */
 void state_keywords_get(struct state *state, struct keyword_table *table);
 
+/* A commit has failed on the disk: everything fails from now on, and all of it
+   is to be read before it is used again. */
+bool state_is_broken(const struct state *state);
+
 /* The first failed read since the last call, if any. */
 bool state_read_error(struct state *state, struct error *error);
 

@@ -341,6 +341,11 @@ bool state_db_is_writing(const struct state_db *db)
 	return db->writer != NULL;
 }
 
+bool state_db_is_broken(const struct state_db *db)
+{
+	return db->is_broken;
+}
+
 bool state_db_is_good(const struct state_db *db)
 {
 	return db->writer != NULL && db->error.code == ERROR_NONE;

@@ -67,6 +67,9 @@ bool state_db_begin(struct state_db *db, struct error *error) MUST_CHECK;
 bool state_db_commit(struct state_db *db, struct error *error) MUST_CHECK;
 void state_db_abort(struct state_db *db);
 bool state_db_is_writing(const struct state_db *db);
+/* Everything fails from then on; the disk may have something else than what was
+   read. */
+bool state_db_is_broken(const struct state_db *db);
 /* A transaction is open and nothing in it has failed. */
 bool state_db_is_good(const struct state_db *db);
 

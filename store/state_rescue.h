@@ -15,7 +15,8 @@
 #define STATE_DAMAGED_MAX 10
 
 /* Opens the state and reads all of it in a process of its own, because LMDB
-   trusts its pages and may crash over damaged ones. False with ERROR_CORRUPT:
+   trusts its pages and may crash over damaged ones; from the disk, whatever of
+   it is in memory. False with ERROR_CORRUPT:
    it is damaged; with another code: that could not be found out. */
 bool state_verify(const char *path, struct error *error) MUST_CHECK;
 

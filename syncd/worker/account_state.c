@@ -210,6 +210,7 @@ void account_state_close(struct account *account)
 	if (state_read_error(account->state, &damage) &&
 		damage.code == ERROR_CORRUPT)
 		account->is_state_doubtful = true;
+	account->is_state_doubtful |= state_is_broken(account->state);
 	state_close(account->state);
 	account->state = NULL;
 	if (!account->is_state_doubtful)

@@ -9,6 +9,7 @@
 #define state_db_commit      sim_state_db_commit
 #define state_db_abort       sim_state_db_abort
 #define state_db_is_writing  sim_state_db_is_writing
+#define state_db_is_broken   sim_state_db_is_broken
 #define state_db_is_good     sim_state_db_is_good
 #define state_db_fail        sim_state_db_fail
 #define state_db_fail_record sim_state_db_fail_record

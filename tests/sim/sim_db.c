@@ -192,6 +192,11 @@ bool state_db_is_writing(const struct state_db *db)
 	return db->is_writing;
 }
 
+bool state_db_is_broken(const struct state_db *db)
+{
+	return db->is_broken;
+}
+
 bool state_db_is_good(const struct state_db *db)
 {
 	return db->is_writing && db->error.code == ERROR_NONE;
