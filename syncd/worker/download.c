@@ -99,6 +99,19 @@ static void take_delivered(struct download *download,
 	apply_agree(pair, &download->policy);
 }
 
+/* Once is chance, and the next pass fetches it again; a bad place on the disk
+   would stop every pass. */
+static void hold_failed(struct account *account, struct pair *pair, int reason)
+{
+	bool is_first = pair->attempt_count == 0;
+
+	account_hold(account, pair, HOLD_REFUSED, strerror(reason));
+	if (!is_first)
+		return;
+	pair->retry_at = 0;
+	state_pair_put(account->state, pair);
+}
+
 static void write_delivered(struct download *download,
 	const struct arriving *file, const struct maildir_delivered *delivered,
 	struct arena *arena)
@@ -125,8 +138,7 @@ static void write_delivered(struct download *download,
 		break;
 	case MAILDIR_PENDING:
 	case MAILDIR_FAILED:
-		account_hold(account, &pair, HOLD_REFUSED,
-			strerror(delivered->system_error));
+		hold_failed(account, &pair, delivered->system_error);
 		break;
 	}
 }

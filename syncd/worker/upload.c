@@ -129,6 +129,9 @@ static void hold_later(struct departing *file, enum hold hold,
 	pair->attempt_count++;
 	pair->retry_at = account_now() +
 		(pair->attempt_count > 6 ? 3600 : 60 << pair->attempt_count);
+	/* What could not be read once, the next pass reads. */
+	if (hold == HOLD_UNREADABLE && pair->attempt_count == 1)
+		pair->retry_at = 0;
 	stage_put(stage, pair, NULL);
 	file->account->counters.failed++;
 }
