@@ -65,9 +65,9 @@ class Program:
         return [*self.wrapper, binary(), "--config", str(self.config),
                 *arguments]
 
-    def environment(self):
+    def environment(self, **more):
         extra = {"HOME": str(self.directory), "LC_ALL": "C.UTF-8"}
-        return {**os.environ, **extra, **self.variables}
+        return {**os.environ, **extra, **self.variables, **more}
 
     def run(self, *arguments, expect=EX_OK, timeout=300):
         """Runs to the end. `expect`: the exit code, several, or None."""
@@ -83,13 +83,13 @@ class Program:
                 f"{expect}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
         return done
 
-    def start(self, *arguments):
-        """Starts a command and does not wait for it."""
+    def start(self, *arguments, wrapper=(), **environment_):
+        """Starts a command, below another if need be, and does not wait."""
         with open(self.log_path, "ab") as log:
             return subprocess.Popen(
-                self.command(*arguments), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env=self.environment(),
-                start_new_session=True)
+                [*wrapper, *self.command(*arguments)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment(**environment_), start_new_session=True)
 
     def sync(self, *arguments, expect=EX_OK, timeout=300):
         return self.run("sync", *arguments, expect=expect, timeout=timeout)
