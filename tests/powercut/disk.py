@@ -32,6 +32,10 @@ KINDS = {
 }
 
 
+# `su` leaves root without.
+os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+
+
 class Unmountable(environment.Failure):
     """The file system itself did not survive."""
 
@@ -68,14 +72,15 @@ def block_log():
 
 def missing(kind):
     """Why there can be no recorded disk with this file system, or None."""
+    maker = KINDS[kind][1][0]
     if os.getuid() != 0:
         return "only root may mount"
     if not os.path.exists("/dev/fuse"):
         return "the kernel has no FUSE"
     if not block_log():
         return "block_log was not built: no libfuse3-dev, or no BLOCK_LOG"
-    if not shutil.which(KINDS[kind][1][0], path=os.defpath + ":/usr/sbin:/sbin"):
-        return f"no {KINDS[kind][1][0]} (script/setup --tests)"
+    if not shutil.which(maker):
+        return f"no {maker} (script/setup --tests)"
     return try_mount(kind)
 
 
