@@ -11,7 +11,9 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "tests/sim/scenario.h"
 #include "tests/sim/shrink.h"
+#include "tests/sim/sweep.h"
 #include "tests/sim/world.h"
 
 #define BATCH_SIZE 16
@@ -30,6 +32,11 @@ static void usage(void)
 		"       simulate [--only WHAT] --seed N [--show]\n"
 		"       simulate [--only WHAT] --shrink N --output FILE\n"
 		"       simulate --replay FILE [--show]\n"
+		"       simulate --list\n"
+		"       simulate --scenario NAME|NUMBER [--show]\n"
+		"       simulate --scenarios [--jobs N]\n"
+		"       simulate --sweep NAME|all [--stride K] [--jobs N]\n"
+		"       simulate --crash NAME/CASE/STEP/KIND [--show]\n"
 		"WHAT: nothing, or some of equal, lesser, quirks, operator,\n"
 		"      failures, folders, in-place; with commas\n",
 		stderr);
@@ -188,12 +195,19 @@ int main(int argc, char **argv)
 		{ "shrink", required_argument, NULL, 'k' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "only", required_argument, NULL, 'f' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "scenario", required_argument, NULL, 'c' },
+		{ "scenarios", no_argument, NULL, 'a' },
+		{ "sweep", required_argument, NULL, 'w' },
+		{ "stride", required_argument, NULL, 'd' },
+		{ "crash", required_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t first = 1, last = 100, seed = 0, shrink = 0, hash;
-	const char *replay = NULL, *output = NULL;
-	unsigned jobs = 1;
-	bool shows = false;
+	const char *replay = NULL, *output = NULL, *scenario = NULL;
+	const char *swept = NULL, *crash = NULL;
+	unsigned jobs = 1, stride = 1;
+	bool shows = false, runs_scenarios = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
@@ -223,15 +237,42 @@ int main(int argc, char **argv)
 		case 'f':
 			world_features = parse_features(optarg);
 			break;
+		case 'l':
+			return scenario_list();
+		case 'c':
+			scenario = optarg;
+			break;
+		case 'w':
+			swept = optarg;
+			break;
+		case 'd':
+			stride = (unsigned)parse_number(optarg);
+			break;
+		case 'x':
+			crash = optarg;
+			break;
+		case 'a':
+			runs_scenarios = true;
+			break;
 		default:
 			usage();
 		}
 	}
+	if (scenario != NULL)
+		return scenario_run_one(scenario, shows);
+	if (jobs == 0)
+		jobs = 1;
+	if (runs_scenarios)
+		return scenario_run_all(jobs);
+	if (swept != NULL)
+		return sweep_run(swept, stride, jobs);
+	if (crash != NULL)
+		return sweep_run_one(crash, shows);
 	if (replay != NULL)
 		return shrink_replay(replay, shows) ? 0 : 1;
 	if (shrink != 0)
 		return shrink_seed(shrink, output) ? 0 : 1;
 	if (seed != 0)
 		return run_seed(seed, shows, &hash) ? 0 : 1;
-	return run_seeds(first, last, jobs == 0 ? 1 : jobs);
+	return run_seeds(first, last, jobs);
 }

@@ -29,9 +29,23 @@ unsigned oracle_new_number(struct world *world)
 	return ++oracle.number_count;
 }
 
+/* Those that are not as usual. */
+static char *own_bodies[ORACLE_NUMBER_MAX];
+
+void oracle_set_body(unsigned number, const char *body)
+{
+	free(own_bodies[number]);
+	own_bodies[number] = body == NULL ? NULL : alloc_text(body);
+}
+
 char *oracle_body(struct world *world, unsigned number, size_t *size_out)
 {
 	struct buf text = { 0 };
+
+	if (own_bodies[number] != NULL) {
+		*size_out = strlen(own_bodies[number]);
+		return alloc_text(own_bodies[number]);
+	}
 
 	buf_add_format(
 		&text, "From: a@example.org\r\n" SUBJECT "%u\r\n", number);
@@ -306,6 +320,8 @@ void oracle_begin(struct world *world)
 {
 	(void)world;
 	memset(&oracle, 0, sizeof(oracle));
+	for (unsigned i = 0; i < ORACLE_NUMBER_MAX; i++)
+		oracle_set_body(i, NULL);
 	sim_disk_set_change_hook(disk_changed);
 	sim_server_set_change_hook(server_changed);
 	sim_server_set_command_hook(check_command);

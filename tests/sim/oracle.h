@@ -23,6 +23,9 @@ bool oracle_is_full(void);
 unsigned oracle_new_number(struct world *world);
 /* Its bytes, CRLF line ends; caller frees. */
 char *oracle_body(struct world *world, unsigned number, size_t *size_out);
+/* Bytes of its own for that number, which must stand in its subject; copied.
+   `body` NULL = the usual ones. */
+void oracle_set_body(unsigned number, const char *body);
 /* The number in the bytes of a message, with any line ends; 0 = none. */
 unsigned oracle_number(const void *body, size_t size);
 /* One more stored copy of it, on that side. */

@@ -74,6 +74,10 @@ int sim_disk_remove(const char *path); /* a file or an empty directory */
 int sim_disk_remove_tree(const char *path);
 /* The file gets other bytes in place (same inode). */
 int sim_disk_rewrite(const char *path, const void *data, size_t size);
+/* The product cannot open the file: the errno it gets; 0 = it can again. */
+void sim_disk_set_open_error(const char *path, int error);
+/* Somebody has the file open to write to it, or closes it now. */
+void sim_disk_set_open_by_others(const char *path, bool is_open);
 bool sim_disk_exists(const char *path);
 /* Borrowed until the next change. NULL = no such file. */
 const void *sim_disk_data(const char *path, size_t *size_out);

@@ -61,6 +61,27 @@ int sim_disk_write_file(
 	return act_ended(0);
 }
 
+void sim_disk_set_open_error(const char *path, int error)
+{
+	struct found place;
+
+	if (act_on(path, &place) == 0 && place.inode != NULL)
+		place.inode->open_error = error;
+	(void)act_ended(0);
+}
+
+void sim_disk_set_open_by_others(const char *path, bool is_open)
+{
+	struct found place;
+
+	if (act_on(path, &place) == 0 && place.inode != NULL) {
+		place.inode->is_written_by_others = is_open;
+		if (!is_open)
+			tell_written(&place);
+	}
+	(void)act_ended(0);
+}
+
 int sim_disk_rewrite(const char *path, const void *data, size_t size)
 {
 	struct found place;

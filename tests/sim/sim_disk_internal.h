@@ -83,7 +83,9 @@ struct inode {
 	struct change *linked_by; /* the newest link to it */
 	int watch;                /* descriptor of its watch; 0 = none */
 	bool is_marked;
-	struct inode *next; /* all there are */
+	int open_error;            /* for the product; 0 = none */
+	bool is_written_by_others; /* right now */
+	struct inode *next;        /* all there are */
 };
 
 /* What open() made, shared by descriptors that were duplicated. */

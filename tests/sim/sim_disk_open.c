@@ -133,6 +133,8 @@ static int check_existing(const struct found *found, int flags)
 
 	if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)
 		return -EEXIST;
+	if (inode->open_error != 0)
+		return -inode->open_error;
 	if ((flags & O_CREAT) != 0 && inode->directory != NULL)
 		return -EISDIR;
 	if ((flags & O_DIRECTORY) != 0 && inode->directory == NULL)
@@ -307,6 +309,8 @@ int descriptor_lock(int fd, int operation)
 
 static bool has_writer(const struct inode *inode)
 {
+	if (inode->is_written_by_others)
+		return true;
 	for (size_t i = 0; i < sim_disk.description_count; i++) {
 		const struct description *other = sim_disk.descriptions[i];
 

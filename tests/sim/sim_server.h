@@ -153,6 +153,21 @@ void sim_server_settle(void);
    NO_DATE_ON_COPY, STALE_STATUS, NO_KEYWORDS, MESSAGE_LIMIT). */
 void sim_server_set_quirks(uint32_t quirks);
 
+/* ---- What a script wants, once ---- */
+
+/* The next time the quirk may happen it does, whatever its bit. */
+void sim_server_force(uint32_t quirk);
+/* The next `count` commands of that name are answered NO [code] words, and have
+   no effect. `code` NULL = none. Text is borrowed until sim_server_init(). */
+void sim_server_refuse(
+	const char *name, const char *code, const char *words, unsigned count);
+/* So many commands go by before a late APPEND is stored; 0 = by chance. */
+void sim_server_set_late_commands(uint32_t count);
+/* May put another text in place of an answer (all of it, "tag OK" too) before
+   it is sent: returns it, from malloc, or NULL to leave it. NULL = nobody. */
+void sim_server_set_answer_hook(
+	char *(*hook)(const char *name, const char *line, const char *answer));
+
 /* ---- For checks ---- */
 
 struct sim_mailbox {

@@ -72,6 +72,12 @@ static bool is_acceptable(struct sim_connection *connection)
 			sim_refuse(connection, NULL, "a message of no octets");
 			return false;
 		}
+		/* CHAR8 is every octet but NUL (RFC 9051, 9); Cyrus says so. */
+		if (memchr(connection->parts[i].body, '\0', size) != NULL) {
+			sim_refuse(connection, NULL,
+				"Message contains NUL characters");
+			return false;
+		}
 		if (sim_has(SIM_APPENDLIMIT) && size > SIM_APPEND_LIMIT) {
 			sim_refuse(connection, "TOOBIG", "too big");
 			return false;
@@ -158,7 +164,9 @@ static void make_late(
 	late->flags = part->flags;
 	late->internal_date = part->internal_date;
 	sim_text_add(&late->body, part->body, part->size);
-	late->command_count = seam_choose(LATE_COMMANDS_MAX);
+	late->command_count = server.late_commands != 0
+		? server.late_commands
+		: seam_choose(LATE_COMMANDS_MAX);
 	late->next = server.late;
 	server.late = late;
 }
@@ -168,7 +176,7 @@ void sim_note_dead_append(struct sim_connection *connection)
 	struct sim_cursor *cursor = &connection->cursor;
 	char tag[SIM_TAG_SIZE];
 
-	if ((server.quirks & SIM_LATE_APPEND) == 0 || connection->has_begun ||
+	if (!sim_is_possible(SIM_LATE_APPEND) || connection->has_begun ||
 		connection->state == SESSION_NEW)
 		return;
 	*cursor = (struct sim_cursor){

@@ -123,6 +123,8 @@ static bool is_refused(struct sim_connection *connection)
 		"SERVERBUG" };
 	const char *code = "UNAVAILABLE";
 
+	if (sim_refuse_as_wanted(connection, connection->name))
+		return true;
 	if (is_spared(connection) ||
 		!sim_chance(SIM_REFUSES, REFUSAL_ODDS, "a NO"))
 		return false;
@@ -594,6 +596,8 @@ static void check_append(struct sim_connection *connection, uint64_t size)
 		sim_refuse(connection, "TRYCREATE", "no such mailbox");
 	else if (sim_has(SIM_APPENDLIMIT) && size > SIM_APPEND_LIMIT)
 		sim_refuse(connection, "TOOBIG", "too big");
+	else if (sim_refuse_as_wanted(connection, "APPEND literal"))
+		return;
 	else if (sim_chance(SIM_REFUSES, REFUSAL_ODDS, "a literal refused"))
 		sim_refuse(connection, NULL, "not now");
 }

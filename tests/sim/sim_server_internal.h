@@ -121,6 +121,8 @@ struct late_append {
 	uint32_t command_count; /* until it is stored */
 };
 
+struct sim_connection;
+
 struct server {
 	uint32_t abilities, quirks;
 	struct server_mailbox **mailboxes; /* by name */
@@ -128,6 +130,14 @@ struct server {
 	uint32_t next_uid_validity;
 	uint64_t next_instance, next_email_id, next_mailbox_id;
 	uint32_t message_limit;
+	uint32_t forced;        /* quirks: once */
+	uint32_t late_commands; /* 0 = by chance */
+	struct refusal {
+		const char *name, *code, *words;
+		unsigned count;
+	} refusal;
+	char *(*answer_hook)(
+		const char *name, const char *line, const char *answer);
 	struct late_append *late;
 	struct sim_connection *connections; /* every one there ever was */
 	unsigned connection_count;
@@ -142,6 +152,10 @@ extern struct server server;
 
 /* One time in `odds`, where the quirk is on. */
 bool sim_chance(uint32_t quirk, uint32_t odds, const char *what);
+/* It may happen at all. */
+bool sim_is_possible(uint32_t quirk);
+/* sim_server_refuse() wants this one refused; done. */
+bool sim_refuse_as_wanted(struct sim_connection *connection, const char *name);
 bool sim_has(uint32_t ability);
 
 struct server_mailbox *server_find(const char *name);

@@ -14,11 +14,56 @@ bool sim_has(uint32_t ability)
 
 bool sim_chance(uint32_t quirk, uint32_t odds, const char *what)
 {
+	if ((server.forced & quirk) != 0) {
+		server.forced &= ~quirk;
+		seam_log("server: quirk as wanted: %s", what);
+		return true;
+	}
 	/* 0, of which worlds that are cut down are full, is the usual. */
 	if ((server.quirks & quirk) == 0 || seam_choose(odds) + 1 != odds)
 		return false;
 	seam_log("server: quirk: %s", what);
 	return true;
+}
+
+bool sim_is_possible(uint32_t quirk)
+{
+	return ((server.quirks | server.forced) & quirk) != 0;
+}
+
+/* ---- What a script wants ---- */
+
+void sim_server_force(uint32_t quirk)
+{
+	server.forced |= quirk;
+}
+
+void sim_server_refuse(
+	const char *name, const char *code, const char *words, unsigned count)
+{
+	server.refusal = (struct refusal){ name, code, words, count };
+}
+
+bool sim_refuse_as_wanted(struct sim_connection *connection, const char *name)
+{
+	struct refusal *refusal = &server.refusal;
+
+	if (refusal->count == 0 || strcmp(refusal->name, name) != 0)
+		return false;
+	refusal->count--;
+	sim_refuse(connection, refusal->code, refusal->words);
+	return true;
+}
+
+void sim_server_set_late_commands(uint32_t count)
+{
+	server.late_commands = count;
+}
+
+void sim_server_set_answer_hook(
+	char *(*hook)(const char *name, const char *line, const char *answer))
+{
+	server.answer_hook = hook;
 }
 
 /* ---- Mailboxes ---- */

@@ -141,11 +141,29 @@ size_t sim_connection_receive(
 	return size;
 }
 
+static void edit_answer(struct sim_connection *connection)
+{
+	char *text;
+
+	if (server.answer_hook == NULL || connection->answer.size == 0)
+		return;
+	text = server.answer_hook(connection->name,
+		connection->line.data == NULL ? "" : connection->line.data,
+		connection->answer.data);
+	if (text == NULL)
+		return;
+	sim_text_clear(&connection->answer);
+	sim_text_put(&connection->answer, text);
+	free(text);
+}
+
 /* What was said becomes readable, maybe only its first part. */
 static void hand_out(struct sim_connection *connection)
 {
-	size_t size = connection->answer.size;
+	size_t size;
 
+	edit_answer(connection);
+	size = connection->answer.size;
 	if (size > 0 && !connection->is_over &&
 		sim_chance(SIM_BYE, BYE_ODDS, "the line breaks")) {
 		size = seam_choose((uint32_t)size + 1);

@@ -41,6 +41,8 @@ void seam_log(const char *format, ...)
 	for (const char *c = line; *c != '\0'; c++)
 		world->hash =
 			(world->hash ^ (uint8_t)*c) * UINT64_C(1099511628211);
+	if (world->listener != NULL)
+		world->listener(line);
 	if (world->shows)
 		printf("%7llu %s\n", (unsigned long long)world->step, line);
 }
@@ -54,8 +56,12 @@ void world_violation(unsigned rule, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	(void)snprintf(world->failure, sizeof(world->failure),
-		"invariant %u: %s", rule, text);
+	if (rule == 0)
+		(void)snprintf(world->failure, sizeof(world->failure),
+			"not as expected: %s", text);
+	else
+		(void)snprintf(world->failure, sizeof(world->failure),
+			"invariant %u: %s", rule, text);
 	seam_log("VIOLATION %s", world->failure);
 	world->is_product = false;
 	if (!world->can_fail)
@@ -146,7 +152,8 @@ static int happen(struct world *world, enum event event, enum seam seam,
 	case EVENT_FAIL:
 		if (!can_fail)
 			break;
-		error = choose_errno(world, seam);
+		error = world->script_errno != 0 ? world->script_errno
+						 : choose_errno(world, seam);
 		seam_log("FAIL %s: %s", call, strerror(error));
 		break;
 	case EVENT_NOTHING:
@@ -158,6 +165,25 @@ static int happen(struct world *world, enum event event, enum seam seam,
 		actors_act(world, event);
 		break;
 	}
+	return error;
+}
+
+/* What a crash leaves, and what comes after it, is by chance. */
+static void sweep(struct world *world)
+{
+	choices_finish(&world->choices);
+	choices_record(&world->choices,
+		choices_mix(world->seed ^ world->step) + world->sweep_event);
+}
+
+static int follow_script(
+	struct world *world, enum seam seam, const char *call, bool can_fail)
+{
+	int error;
+
+	world->is_product = false;
+	error = happen(world, world->script(call, false), seam, call, can_fail);
+	world->is_product = true;
 	return error;
 }
 
@@ -174,7 +200,10 @@ int seam_before(enum seam seam, const char *call, bool can_fail)
 			(unsigned long long)world->step);
 	world->pending = EVENT_NOTHING;
 	if (world->sweep_step == world->step) {
+		sweep(world);
 		error = happen(world, world->sweep_event, seam, call, can_fail);
+	} else if (world->script != NULL) {
+		error = follow_script(world, seam, call, can_fail);
 	} else if (!world->is_calm && world->step >= world->next_event_step) {
 		world->is_product = false;
 		error = happen(
@@ -191,7 +220,12 @@ void seam_after(enum seam seam, const char *call)
 
 	if (world == NULL || !world->is_product)
 		return;
-	(void)seam;
+	if (world->pending == EVENT_NOTHING && world->script != NULL) {
+		world->is_product = false;
+		(void)happen(
+			world, world->script(call, true), seam, call, false);
+		world->is_product = true;
+	}
 	if (world->pending == EVENT_NOTHING)
 		return;
 	die(world, world->pending == EVENT_POWER_AFTER, call);
@@ -199,10 +233,16 @@ void seam_after(enum seam seam, const char *call)
 
 static void state_hook(const char *call)
 {
-	if (strstr(call, " done") == NULL)
+	static const char DONE[] = " done";
+	const char *done = strstr(call, DONE);
+	char name[16];
+
+	if (done == NULL) {
 		(void)seam_before(SEAM_STATE, call, false);
-	else
-		seam_after(SEAM_STATE, call);
+		return;
+	}
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(done - call), call);
+	seam_after(SEAM_STATE, name);
 }
 
 /* ---- What kind of world ---- */
@@ -330,8 +370,10 @@ static void load_config(struct world *world)
 				  "    user: me\n"
 				  "    password: x\n"
 				  "    maildir: " WORLD_MAILDIR "\n"
-				  "    delete_limit: off\n"
+				  "    delete_limit: %s\n"
 				  "    conflict: %s\n",
+		world->kind.delete_limit == NULL ? "off"
+						 : world->kind.delete_limit,
 		world->kind.conflict_delete ? "delete" : "keep");
 
 	if (!config_parse("/etc/mailtwin/config.yaml", 0600,
@@ -534,7 +576,7 @@ bool world_calm_session(struct world *world)
 /* ---- The run ---- */
 
 /* Until both sides are equal, with all the time that retries may need. */
-static void become_quiet(struct world *world)
+void world_become_quiet(struct world *world)
 {
 	sim_server_set_quirks(world->kind.quirks & SIM_QUIRKS_LASTING);
 	actors_calm(world);
@@ -552,7 +594,7 @@ static void become_quiet(struct world *world)
 
 void world_settle(struct world *world)
 {
-	become_quiet(world);
+	world_become_quiet(world);
 	oracle_check_end(world);
 }
 

@@ -50,6 +50,7 @@ struct world_kind {
 	int64_t granularity_ns;
 	bool has_attributes, reuses_inodes, has_birth_times;
 	unsigned event_queue_max;
+	const char *delete_limit; /* NULL = off */
 };
 
 struct world {
@@ -73,6 +74,11 @@ struct world {
 	 */
 	uint64_t sweep_step;
 	enum event sweep_event;
+	/* A script, asked before each call and after it (tests/sim/scenario.h),
+	   and told each line of the transcript. NULL = none. */
+	enum event (*script)(const char *call, bool is_after);
+	int script_errno; /* with EVENT_FAIL */
+	void (*listener)(const char *line);
 	/* Findings. */
 	char failure[512]; /* "" = none yet */
 	uint64_t hash;     /* of the transcript */
@@ -114,9 +120,11 @@ bool world_calm_session(struct world *world);
 
 /* Sessions until both sides are equal, then all checks of a quiet world. */
 void world_settle(struct world *world);
+/* Without the checks. */
+void world_become_quiet(struct world *world);
 
 /* A violated rule: notes it and leaves the run by longjmp. `rule` is the number
-   of the invariant in doc/reliability.md. */
+   of the invariant in doc/reliability.md; 0 = it is not as a script expects. */
 void world_violation(unsigned rule, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 void world_require(bool is_good, unsigned rule, const char *what);
