@@ -160,7 +160,7 @@ void census_here(struct census *census)
 void census_durable(struct census *census)
 {
 	memset(census, 0, sizeof(*census));
-	sim_disk_walk(SIM_ROOT, true, count_file, census);
+	sim_disk_walk_kept(SIM_ROOT, count_file, census);
 	census->counts[0] = 0;
 }
 

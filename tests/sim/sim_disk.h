@@ -113,6 +113,11 @@ struct sim_disk_file {
 void sim_disk_walk(const char *path, bool durable,
 	void (*visit)(void *data, const struct sim_disk_file *file),
 	void *data);
+/* Those that would be there, whole, under the path they had when it was durable
+   or one they were renamed to since. */
+void sim_disk_walk_kept(const char *path,
+	void (*visit)(void *data, const struct sim_disk_file *file),
+	void *data);
 /* Counts of what the product did since init; fsyncs has syncfs, too. */
 struct sim_disk_counts {
 	uint64_t renames, unlinks, creations, fsyncs, overwrites;

@@ -291,6 +291,8 @@ void sim_disk_mount(const char *path)
 
 struct tour {
 	bool is_durable;
+	bool (*is_sure)(
+		const struct inode *directory, const struct entry *entry);
 	void (*visit)(void *data, const struct sim_disk_file *file);
 	void *data;
 };
@@ -351,7 +353,7 @@ static void tour_directory(
 	for (size_t i = 0; i < count; i++) {
 		char *child;
 
-		if (tour->is_durable && !changes_is_sure(inode, entries[i]))
+		if (tour->is_durable && !tour->is_sure(inode, entries[i]))
 			continue;
 		child = alloc_format("%s/%s", path, entries[i]->name);
 		tour_one(tour, child, entries[i]->inode);
@@ -388,11 +390,27 @@ void sim_disk_walk(const char *path, bool durable,
 {
 	const struct tour tour = {
 		.is_durable = durable,
+		.is_sure = changes_is_sure,
 		.visit = visit,
 		.data = data,
 	};
 	const struct inode *inode =
 		durable ? durable_inode(path) : path_inode(path);
+
+	if (inode != NULL)
+		tour_one(&tour, path, inode);
+}
+
+void sim_disk_walk_kept(const char *path,
+	void (*visit)(void *data, const struct sim_disk_file *file), void *data)
+{
+	const struct tour tour = {
+		.is_durable = true,
+		.is_sure = changes_keep,
+		.visit = visit,
+		.data = data,
+	};
+	const struct inode *inode = durable_inode(path);
 
 	if (inode != NULL)
 		tour_one(&tour, path, inode);

@@ -171,6 +171,36 @@ bool changes_is_sure(const struct inode *directory, const struct entry *entry)
 	return true;
 }
 
+/* What is behind the name is there afterwards, under this or another one. */
+static bool is_kept(const struct inode *directory, const char *name,
+	uint64_t hash, const struct inode *inode)
+{
+	const struct change *change = directory->directory->first_change;
+
+	for (; change != NULL; change = change->next) {
+		const struct change *arrival =
+			change->set != NULL ? change : change->bound;
+
+		if (change->state != CHANGE_PENDING ||
+			!is_name(name, hash, change))
+			continue;
+		if (change->gone == NULL || strcmp(change->gone, name) != 0) {
+			if (change->inode != inode)
+				return false;
+			continue;
+		}
+		return arrival != NULL && arrival->set != NULL &&
+			is_kept(arrival->directory, arrival->set,
+				arrival->set_hash, inode);
+	}
+	return true;
+}
+
+bool changes_keep(const struct inode *directory, const struct entry *entry)
+{
+	return is_kept(directory, entry->name, entry->hash, entry->inode);
+}
+
 void changes_finish(void)
 {
 	for (size_t i = 0; i < sim_disk.change_count; i++) {

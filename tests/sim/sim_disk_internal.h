@@ -192,6 +192,8 @@ void changes_sync_all(void);
 void change_sync(struct change *change);
 /* A cut or not, nothing else than this entry can be under this name. */
 bool changes_is_sure(const struct inode *directory, const struct entry *entry);
+/* The file is there, maybe under a later name of it. */
+bool changes_keep(const struct inode *directory, const struct entry *entry);
 void changes_finish(void);
 
 /* ---- sim_disk_path.c ---- */
