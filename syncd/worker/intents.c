@@ -108,18 +108,6 @@ static void resolve_upload(struct stage *stage, const struct intent *intent)
 	stage_end_intent(stage, intent->intent_id);
 }
 
-/* MOVE leaves each message in one of the two mailboxes; both were observed. */
-static void resolve_move(struct stage *stage, const struct intent *intent)
-{
-	if (is_out_of_sight(stage->account, intent->folder_id) ||
-		is_out_of_sight(stage->account, intent->to_folder_id))
-		return;
-	if (stage->account->remote_is_complete)
-		stage_end_intent(stage, intent->intent_id);
-	else
-		stage->account->wants_again = true;
-}
-
 /* ---- COPY: the copy, if there is one, must be found before anything ---- */
 
 struct header_reading {
@@ -259,6 +247,36 @@ static bool resolve_copy(
 	return stage_commit(stage, error);
 }
 
+static bool is_at_source(struct stage *stage, const struct intent *intent)
+{
+	struct pair pair;
+
+	return state_pair_get(stage->account->state, intent->mid, &stage->arena,
+		       &pair) &&
+		pair.remote.presence == PRESENCE_PRESENT &&
+		pair.remote.folder_id == intent->folder_id &&
+		pair.remote.uid == intent->uid;
+}
+
+/* MOVE leaves each message in at least one of the two mailboxes (RFC
+   6851, 3.3). Where it was and gone is bound by what it is; in both, the server
+   died between copying and removing, and the rest is ours as after a COPY. */
+static bool resolve_move(
+	struct stage *stage, const struct intent *intent, struct error *error)
+{
+	if (is_out_of_sight(stage->account, intent->folder_id) ||
+		is_out_of_sight(stage->account, intent->to_folder_id))
+		return true;
+	if (!stage->account->remote_is_complete) {
+		stage->account->wants_again = true;
+		return true;
+	}
+	if (is_at_source(stage, intent))
+		return resolve_copy(stage, intent, error);
+	stage_end_intent(stage, intent->intent_id);
+	return true;
+}
+
 /* STORE and EXPUNGE are planned again from what is there now: if the mark was
    taken away meanwhile, that is somebody's wish to keep the message. */
 static void resolve_delete(struct stage *stage, const struct intent *intent)
@@ -290,8 +308,7 @@ static bool resolve(
 		resolve_upload(stage, intent);
 		return true;
 	case INTENT_MOVE:
-		resolve_move(stage, intent);
-		return true;
+		return resolve_move(stage, intent, error);
 	case INTENT_COPY:
 		return resolve_copy(stage, intent, error);
 	case INTENT_DELETE_REMOTE:
