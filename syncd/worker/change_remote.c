@@ -78,7 +78,7 @@ static size_t take_same(const struct operation *operations, size_t count,
 static bool store_same(struct account *account, struct account_folder *folder,
 	const struct operation *operations, size_t count, struct error *error)
 {
-	struct uid_set modified = { 0 };
+	struct uid_set modified = { 0 }, told = { 0 };
 	struct group group;
 	struct remote_store store = {
 		.uids = &group.uids,
@@ -86,8 +86,9 @@ static bool store_same(struct account *account, struct account_folder *folder,
 		.remove = &operations[0].remove,
 		/* All changes up to the anchor are known. */
 		.unchanged_since = folder->record.highest_modseq,
+		.told = &told,
 	};
-	bool is_done;
+	bool is_done, is_sure = true;
 
 	group_init(&group, account, operations, count);
 	is_done = uid_set_is_empty(&group.uids) ||
@@ -96,8 +97,11 @@ static bool store_same(struct account *account, struct account_folder *folder,
 		struct pair *pair = &group.pairs[i];
 		struct flags kept;
 
-		if (uid_set_contains(&modified, pair->remote.uid))
+		/* It may be gone: who removed it did not know of this. */
+		if (!uid_set_contains(&told, pair->remote.uid)) {
+			is_sure = false;
 			continue;
+		}
 		kept = flags_without(
 			&pair->remote.flags, &operations[0].remove);
 		pair->remote.flags = flags_or(&kept, &operations[0].add);
@@ -106,11 +110,12 @@ static bool store_same(struct account *account, struct account_folder *folder,
 		account->counters.flagged_remote++;
 	}
 	/* Somebody else was there in between: read, merge, try again. */
-	if (!uid_set_is_empty(&modified))
+	if (!is_sure)
 		look_again(account, folder);
 	is_done = is_done && stage_commit(&group.stage, error);
 	group_finish(&group);
 	uid_set_finish(&modified);
+	uid_set_finish(&told);
 	return is_done;
 }
 
@@ -446,7 +451,11 @@ static bool remove_verified(struct group *group, struct account_folder *folder,
 		abilities->is_gmail ? trash(account) : NULL;
 	struct flags deleted = { .system = FLAG_DELETED };
 	struct uid_set *uids = &verified->uids;
-	struct remote_store store = { uids, &deleted, NULL, verified->modseq };
+	struct remote_store store = {
+		.uids = uids,
+		.add = &deleted,
+		.unchanged_since = verified->modseq,
+	};
 	struct uid_set modified = { 0 };
 	struct remote_receipt receipt;
 	bool is_done;

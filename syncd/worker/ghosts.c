@@ -203,7 +203,11 @@ static bool expunge(struct account *account, const struct remote_message *late,
 {
 	struct flags deleted = { .system = FLAG_DELETED };
 	struct uid_set uids = { 0 }, modified = { 0 };
-	struct remote_store store = { &uids, &deleted, NULL, late->modseq };
+	struct remote_store store = {
+		.uids = &uids,
+		.add = &deleted,
+		.unchanged_since = late->modseq,
+	};
 	bool is_done;
 
 	uid_set_add(&uids, late->uid);

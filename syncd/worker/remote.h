@@ -239,6 +239,11 @@ struct remote_store {
 	const struct uid_set *uids;
 	const struct flags *add, *remove; /* NULL = none */
 	uint64_t unchanged_since;
+	/* Those that were changed for all that is known are added: each that
+	   the server told of, or, where it tells nothing of what it does (it
+	   does with a condition: RFC 7162, 3.1.3), all but the modified. NULL =
+	   not wanted. */
+	struct uid_set *told;
 };
 bool remote_store(struct remote *remote, const struct remote_store *store,
 	struct uid_set *modified, struct error *error) MUST_CHECK;

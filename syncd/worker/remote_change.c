@@ -120,54 +120,92 @@ void remote_write_flags(const struct remote *remote, const struct flags *flags,
 	buf_add_byte(text, ')');
 }
 
+/* What a STORE did. */
+struct stored {
+	const struct uid_set *uids;
+	struct uid_set modified;
+	struct uid_set told; /* FETCH came */
+};
+
+static bool handle_stored(struct remote_flight *flight,
+	const struct imap_response *response, struct error *error)
+{
+	struct stored *stored = flight->data;
+
+	(void)error;
+	if (response->kind == IMAP_RESPONSE_FETCH &&
+		uid_set_contains(stored->uids, response->fetch.uid))
+		uid_set_add(&stored->told, response->fetch.uid);
+	return true;
+}
+
 static bool handle_modified(struct remote_flight *flight,
 	struct remote_call *call, const struct imap_response *response,
 	struct error *error)
 {
 	const struct imap_code *code = &response->status.code;
+	struct stored *stored = flight->data;
 
 	(void)call;
 	(void)error;
 	if (code->kind == IMAP_CODE_MODIFIED && code->is_valid)
-		remote_add_list(flight->data, &code->source);
+		remote_add_list(&stored->modified, &code->source);
 	return true;
 }
 
-static bool store_flags(struct remote *remote, const struct uid_set *uids,
-	const char *tail, struct uid_set *modified, struct error *error)
+static bool is_conditional(
+	const struct remote *remote, const struct remote_store *store)
 {
-	struct uid_job job = {
-		.remote = remote,
-		.words = "UID STORE",
-		.tail = tail,
-		.what = "change flags",
-		.owned = REMOTE_OWNS_FETCH,
-		.data = modified,
-		.on_done = handle_modified,
-		.forgiven = IMAP_CODE_MODIFIED,
-	};
-
-	return run_job(&job, uids, error);
+	return store->unchanged_since != 0 && remote->abilities.has_condstore &&
+		!remote->selection.has_no_modseq;
 }
 
+static void keep_only(struct uid_set *uids, const struct uid_set *kept)
+{
+	struct uid_set others = { 0 };
+
+	uid_set_copy(&others, uids);
+	uid_set_remove_set(&others, kept);
+	uid_set_remove_set(uids, &others);
+	uid_set_finish(&others);
+}
+
+/* What was not done, or not said to be done, is taken out of `uids`. */
 static bool store_one(struct remote *remote, const struct remote_store *store,
-	const struct uid_set *uids, bool is_add, struct uid_set *modified,
+	struct uid_set *uids, bool is_add, struct uid_set *modified,
 	struct error *error)
 {
 	const struct flags *flags = is_add ? store->add : store->remove;
+	struct stored stored = { .uids = uids };
 	struct buf tail = { 0 };
+	struct uid_job job = {
+		.remote = remote,
+		.words = "UID STORE",
+		.what = "change flags",
+		.owned = REMOTE_OWNS_FETCH,
+		.data = &stored,
+		.on_response = handle_stored,
+		.on_done = handle_modified,
+		.forgiven = IMAP_CODE_MODIFIED,
+	};
 	bool is_done;
 
 	if (flags == NULL || flags_is_empty(flags) || uid_set_is_empty(uids))
 		return true;
-	if (store->unchanged_since != 0 && remote->abilities.has_condstore &&
-		!remote->selection.has_no_modseq)
+	if (is_conditional(remote, store))
 		buf_add_format(&tail, "(UNCHANGEDSINCE %" PRIu64 ") ",
 			store->unchanged_since);
 	buf_add_text(&tail, is_add ? "+FLAGS.SILENT " : "-FLAGS.SILENT ");
 	remote_write_flags(remote, flags, &tail);
-	is_done = store_flags(remote, uids, buf_text(&tail), modified, error);
+	job.tail = buf_text(&tail);
+	is_done = run_job(&job, uids, error);
 	buf_finish(&tail);
+	uid_set_remove_set(uids, &stored.modified);
+	uid_set_add_set(modified, &stored.modified);
+	if (store->told != NULL && is_conditional(remote, store))
+		keep_only(uids, &stored.told);
+	uid_set_finish(&stored.modified);
+	uid_set_finish(&stored.told);
 	return is_done;
 }
 
@@ -185,9 +223,10 @@ bool remote_store(struct remote *remote, const struct remote_store *store,
 	/* Our own change raised the MODSEQ: the condition was checked once. */
 	if (store->add != NULL && !flags_is_empty(store->add))
 		second.unchanged_since = 0;
-	uid_set_remove_set(&left, &failed);
 	is_done = is_done &&
 		store_one(remote, &second, &left, false, &failed, error);
+	if (is_done && store->told != NULL)
+		uid_set_add_set(store->told, &left);
 	if (is_done && modified != NULL)
 		uid_set_add_set(modified, &failed);
 	uid_set_finish(&failed);

@@ -739,10 +739,13 @@ bool remote_store(struct remote *remote, const struct remote_store *store,
 		if (!uid_set_contains(store->uids, message->uid))
 			continue;
 		if (server.has_condstore && store->unchanged_since != 0 &&
-			message->modseq > store->unchanged_since)
+			message->modseq > store->unchanged_since) {
 			uid_set_add(modified, message->uid);
-		else
-			store_one(mailbox, message, store);
+			continue;
+		}
+		store_one(mailbox, message, store);
+		if (store->told != NULL)
+			uid_set_add(store->told, message->uid);
 	}
 	return end(remote, error);
 }
