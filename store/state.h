@@ -167,9 +167,9 @@ struct intent {
 	enum intent_kind kind;
 	enum intent_phase phase;
 	uint64_t mid;
-	uint32_t folder_id;    /* where the message is (remote), or 0 */
-	uint32_t uid;          /* its UID there */
-	uint64_t modseq;       /* DELETE_REMOTE: what our STORE returned */
+	uint32_t folder_id; /* where the message is (remote), or 0 */
+	uint32_t uid;       /* its UID there */
+	uint64_t modseq;    /* DELETE_REMOTE: the last one before our STORE */
 	uint32_t to_folder_id; /* destination */
 	uint32_t uid_validity; /* of the destination when prepared */
 	uint32_t uid_next;     /* destination's UIDNEXT before the first byte */

@@ -12,6 +12,7 @@ struct group {
 	struct pair *pairs;
 	size_t count, capacity;
 	struct uid_set uids;
+	uint64_t modseq; /* of a removal: of what was verified */
 };
 
 static void group_init(struct group *group, struct account *account,
@@ -156,6 +157,7 @@ static bool put_intents(struct group *group, enum intent_kind kind,
 			.mid = pair->mid,
 			.folder_id = from->record.folder_id,
 			.uid = pair->remote.uid,
+			.modseq = group->modseq,
 			.flags = pair->remote.flags,
 			.content = pair->content,
 			.time = account_now(),
@@ -508,6 +510,7 @@ static bool delete_wanted(struct account *account,
 			  folder->record.uid_validity, error) &&
 		verify_before_delete(account, folder, group.pairs, group.count,
 			&verified, error);
+	group.modseq = verified.modseq;
 	if (is_done && !uid_set_is_empty(&verified.uids))
 		is_done = put_intents(&group, INTENT_DELETE_REMOTE, folder,
 				  NULL, error) &&

@@ -277,6 +277,14 @@ static bool resolve_move(
 	return true;
 }
 
+/* Our STORE, whose answer was lost, was carried out: else the MODSEQ would be
+   the one we saw, or the flags would not. */
+static bool was_unmarked(const struct pair *pair, const struct intent *intent)
+{
+	return intent->modseq != 0 && pair->remote.modseq > intent->modseq &&
+		flags_equal(&pair->remote.flags, &intent->flags);
+}
+
 /* STORE and EXPUNGE are planned again from what is there now: if the mark was
    taken away meanwhile, that is somebody's wish to keep the message. */
 static void resolve_delete(struct stage *stage, const struct intent *intent)
@@ -288,7 +296,8 @@ static void resolve_delete(struct stage *stage, const struct intent *intent)
 		return;
 	if (state_pair_get(account->state, intent->mid, &stage->arena, &pair) &&
 		pair.remote.presence == PRESENCE_PRESENT &&
-		intent->phase == INTENT_UNBOUND &&
+		(intent->phase == INTENT_UNBOUND ||
+			was_unmarked(&pair, intent)) &&
 		(pair.remote.flags.system & FLAG_DELETED) == 0) {
 		pair.synced.is_set = false;
 		pair.local.presence = PRESENCE_NEVER;

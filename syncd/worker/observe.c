@@ -153,6 +153,11 @@ static void put_row(struct account *account,
 		return;
 	}
 	is_changed = take_changed(&pair, message);
+	/* That it changed is known even where the flags are as they were. */
+	if (pair.remote.modseq != 0 && message->modseq > pair.remote.modseq) {
+		pair.remote.modseq = message->modseq;
+		is_changed = true;
+	}
 	flags = merge_masked(&message->flags, &pair.synced.flags, &mask);
 	if (!message->has_flags || flags_equal(&pair.remote.flags, &flags)) {
 		if (is_changed)
