@@ -98,6 +98,19 @@ static void note_new_directory(
 	local_watch_folder(account, folder);
 }
 
+/* Made anew after somebody removed it. Durable before mkdir: what a crash
+   leaves behind must not look like a directory that has lost its mail. */
+static bool forget_directory(struct mailboxes_round *round,
+	struct account_folder *folder, struct error *error)
+{
+	if (!folder->record.has_local)
+		return true;
+	folder->record.has_local = false;
+	folder->record.device = 0;
+	folder->record.inode = 0;
+	return account_folder_save(round->account, folder, error);
+}
+
 static bool create_local(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
@@ -106,6 +119,8 @@ static bool create_local(struct mailboxes_round *round,
 	const struct remote_mailbox *mailbox =
 		find_mailbox(round, operation->path);
 
+	if (!forget_directory(round, folder, error))
+		return false;
 	switch (maildir_create_folder(
 		account->maildir, operation->path, error)) {
 	case MAILDIR_DONE:
