@@ -228,7 +228,7 @@ static void test_what_somebody_else_changed_is_left_alone(void **state)
 	struct flags seen = { .system = FLAG_SEEN };
 	struct flags draft = { .system = FLAG_DRAFT };
 	struct uid_set uids = { 0 }, modified = { 0 };
-	struct remote_store store = { &uids, &seen, &draft, 45 };
+	struct remote_store store = { &uids, &seen, &draft, 45, NULL };
 
 	(void)state;
 	open_selected(&scene);
