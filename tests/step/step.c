@@ -38,11 +38,11 @@ static const char USAGE[] =
 	"  fail-from N ERRNO     and so do all later ones of its name\n"
 	"  short N               the call writes half of what it was to write\n"
 	"options:\n"
-	"  --log FILE            a line per call of the kind: its number (0 if\n"
+	"  --log FILE            a line per call of the kind: its number (0:\n"
 	"                        it does not count), thread, name, file, deed\n"
 	"  --kind KIND           change (default), open, memory, look\n"
 	"  --name NAME           counts only calls of this name\n"
-	"  --path TEXT           counts only calls with TEXT in the file's path\n"
+	"  --path TEXT           counts only calls with TEXT in the path\n"
 	"Exit code: the program's, 128 + signal, or 125.\n";
 
 enum mode {
