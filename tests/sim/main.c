@@ -184,6 +184,94 @@ static uint64_t parse_number(const char *text)
 	return value;
 }
 
+/* What the command line asks for. */
+struct request {
+	uint64_t first, last, seed, shrink;
+	const char *replay, *output, *scenario, *swept, *crash;
+	unsigned jobs, stride;
+	bool shows, lists, runs_scenarios;
+};
+
+static void take_number(struct request *request, int option)
+{
+	if (option == 's')
+		request->seed = parse_number(optarg);
+	else if (option == 'k')
+		request->shrink = parse_number(optarg);
+	else if (option == 'j')
+		request->jobs = (unsigned)parse_number(optarg);
+	else if (option == 'd')
+		request->stride = (unsigned)parse_number(optarg);
+	else if (!parse_range(optarg, &request->first, &request->last))
+		usage();
+}
+
+static void take_option(struct request *request, int option)
+{
+	switch (option) {
+	case 'n':
+	case 's':
+	case 'j':
+	case 'k':
+	case 'd':
+		take_number(request, option);
+		break;
+	case 'v':
+		request->shows = true;
+		break;
+	case 'r':
+		request->replay = optarg;
+		break;
+	case 'o':
+		request->output = optarg;
+		break;
+	case 'f':
+		world_features = parse_features(optarg);
+		break;
+	case 'l':
+		request->lists = true;
+		break;
+	case 'c':
+		request->scenario = optarg;
+		break;
+	case 'a':
+		request->runs_scenarios = true;
+		break;
+	case 'w':
+		request->swept = optarg;
+		break;
+	case 'x':
+		request->crash = optarg;
+		break;
+	default:
+		usage();
+	}
+}
+
+static int carry_out(const struct request *request)
+{
+	unsigned jobs = request->jobs == 0 ? 1 : request->jobs;
+	uint64_t hash;
+
+	if (request->lists)
+		return scenario_list();
+	if (request->scenario != NULL)
+		return scenario_run_one(request->scenario, request->shows);
+	if (request->runs_scenarios)
+		return scenario_run_all(jobs);
+	if (request->swept != NULL)
+		return sweep_run(request->swept, request->stride, jobs);
+	if (request->crash != NULL)
+		return sweep_run_one(request->crash, request->shows);
+	if (request->replay != NULL)
+		return shrink_replay(request->replay, request->shows) ? 0 : 1;
+	if (request->shrink != 0)
+		return shrink_seed(request->shrink, request->output) ? 0 : 1;
+	if (request->seed != 0)
+		return run_seed(request->seed, request->shows, &hash) ? 0 : 1;
+	return run_seeds(request->first, request->last, jobs);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option OPTIONS[] = {
@@ -203,76 +291,15 @@ int main(int argc, char **argv)
 		{ "crash", required_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
-	uint64_t first = 1, last = 100, seed = 0, shrink = 0, hash;
-	const char *replay = NULL, *output = NULL, *scenario = NULL;
-	const char *swept = NULL, *crash = NULL;
-	unsigned jobs = 1, stride = 1;
-	bool shows = false, runs_scenarios = false;
+	struct request request = {
+		.first = 1,
+		.last = 100,
+		.jobs = 1,
+		.stride = 1,
+	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-		switch (option) {
-		case 'n':
-			if (!parse_range(optarg, &first, &last))
-				usage();
-			break;
-		case 's':
-			seed = parse_number(optarg);
-			break;
-		case 'j':
-			jobs = (unsigned)parse_number(optarg);
-			break;
-		case 'v':
-			shows = true;
-			break;
-		case 'r':
-			replay = optarg;
-			break;
-		case 'k':
-			shrink = parse_number(optarg);
-			break;
-		case 'o':
-			output = optarg;
-			break;
-		case 'f':
-			world_features = parse_features(optarg);
-			break;
-		case 'l':
-			return scenario_list();
-		case 'c':
-			scenario = optarg;
-			break;
-		case 'w':
-			swept = optarg;
-			break;
-		case 'd':
-			stride = (unsigned)parse_number(optarg);
-			break;
-		case 'x':
-			crash = optarg;
-			break;
-		case 'a':
-			runs_scenarios = true;
-			break;
-		default:
-			usage();
-		}
-	}
-	if (scenario != NULL)
-		return scenario_run_one(scenario, shows);
-	if (jobs == 0)
-		jobs = 1;
-	if (runs_scenarios)
-		return scenario_run_all(jobs);
-	if (swept != NULL)
-		return sweep_run(swept, stride, jobs);
-	if (crash != NULL)
-		return sweep_run_one(crash, shows);
-	if (replay != NULL)
-		return shrink_replay(replay, shows) ? 0 : 1;
-	if (shrink != 0)
-		return shrink_seed(shrink, output) ? 0 : 1;
-	if (seed != 0)
-		return run_seed(seed, shows, &hash) ? 0 : 1;
-	return run_seeds(first, last, jobs);
+	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1)
+		take_option(&request, option);
+	return carry_out(&request);
 }
