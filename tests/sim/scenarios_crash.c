@@ -111,7 +111,7 @@ static void name_lost(struct world *world, unsigned variant)
 		there_deliver(world, i % 2 == 0 ? "INBOX" : "Work", i,
 			i < 4 ? FLAG_SEEN : 0);
 	scene_chance(world, variant);
-	scene_power_after(SCENE_CALL("commit", .nth = 1 + variant % 8));
+	scene_power_after(SCENE_CALL("commit", .nth = 1 + variant % 16));
 	(void)scene_sync(world);
 	scene_forget();
 	scene_settle(world);
@@ -428,7 +428,7 @@ const struct scenario scenarios_crash[] = {
 	{ .number = 5,
 		.name = "power-cut-takes-the-name",
 		.play = name_lost,
-		.variant_count = 48,
+		.variant_count = 64,
 		.swept_count = 2 },
 	{ .number = 6,
 		.name = "append-of-fifty-and-an-empty-one",

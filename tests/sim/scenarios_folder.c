@@ -314,6 +314,9 @@ static void list_fails(struct world *world, unsigned variant)
 
 /* ---- 57: names ---- */
 
+#define FIFTY     "fifty-octets-of-a-name-that-goes-on-and-on-and-on-"
+#define LONG_NAME FIFTY FIFTY FIFTY FIFTY FIFTY
+
 static const char *const NAMES[] = {
 	"inbox/x",
 	"INBOX/y",
@@ -331,10 +334,7 @@ static const char *const NAMES[] = {
 	"cur",
 	"a/new",
 	"Tab&AAk-",
-	"long-long-long-long-long-long-long-long-long-long-long-long-long-"
-	"long-long-long-long-long-long-long-long-long-long-long-long-long-"
-	"long-long-long-long-long-long-long-long-long-long-long-long-long-"
-	"long-long-long-long-long-long-long-long-long-long-long",
+	LONG_NAME,
 };
 
 struct homes {

@@ -256,7 +256,8 @@ static void start_second(struct world *world)
 	struct account *second = account_open(world->config,
 		&world->config->accounts[0], &report, world->loop, &error);
 
-	expect(second == NULL, "two workers have one account");
+	expect(second == NULL && error.code == ERROR_STOPPED,
+		"two workers have one account: %s", error.message);
 	seam_log("the second one: %s", error.message);
 }
 
