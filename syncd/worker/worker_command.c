@@ -127,14 +127,60 @@ void worker_list_left(struct account *account, json_t *lines)
 			account->config->name);
 }
 
+/* ---- A word about what is held ---- */
+
+/* Held pairs of these mailboxes go through `settle`; how many is added to
+   `*count`. */
+static bool settle_held(struct account *account, const json_t *mailboxes,
+	bool (*settle)(struct account *account, struct pair *pair),
+	size_t *count, struct error *error)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	if (!state_begin(account->state, error))
+		return false;
+	arena_init(&arena);
+	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
+		const struct account_folder *folder = folder_of(account, &pair);
+
+		if (folder != NULL &&
+			is_named(mailboxes, folder->record.path) &&
+			settle(account, &pair))
+			*count += 1;
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return state_commit(account->state, error);
+}
+
 /* ---- approve ---- */
+
+/* What was not found when the server renumbered its messages, or was put back
+   to an older state, was deleted there. */
+static bool let_go(struct account *account, struct pair *pair)
+{
+	if (pair->hold != HOLD_EPOCH)
+		return false;
+	pair->hold = HOLD_NONE;
+	pair->reason = NULL;
+	pair->remote.presence = PRESENCE_ABSENT;
+	pair->remote.absent_since = clock_now_ms();
+	state_pair_put(account->state, pair);
+	return true;
+}
 
 static bool release(
 	struct worker *worker, const json_t *mailboxes, size_t *count_out)
 {
 	struct account *account = worker->account;
+	size_t lost_count = 0;
 
 	*count_out = 0;
+	if (!settle_held(
+		    account, mailboxes, let_go, &lost_count, &worker->error))
+		return false;
 	for (size_t i = 0; i < account->folder_count; i++) {
 		struct account_folder *folder = account->folders[i];
 
@@ -176,8 +222,10 @@ static int approve(
 
 /* A held deletion that is not wanted: the message is as if it had never been
    on the side that lost it, and comes back from the other. */
-static void keep(struct account *account, struct pair *pair)
+static bool keep(struct account *account, struct pair *pair)
 {
+	if (pair->hold != HOLD_GUARD && pair->hold != HOLD_EPOCH)
+		return false;
 	pair->synced.is_set = false;
 	pair->hold = HOLD_NONE;
 	pair->reason = NULL;
@@ -190,30 +238,7 @@ static void keep(struct account *account, struct pair *pair)
 		pair->remote.uid = 0;
 	}
 	state_pair_put(account->state, pair);
-}
-
-static bool keep_held(struct account *account, const json_t *mailboxes,
-	size_t *count_out, struct error *error)
-{
-	struct state_cursor cursor = { 0 };
-	struct arena arena;
-	struct pair pair;
-
-	if (!state_begin(account->state, error))
-		return false;
-	arena_init(&arena);
-	while (state_next_unsettled(account->state, &cursor, &arena, &pair)) {
-		const struct account_folder *folder = folder_of(account, &pair);
-
-		if (pair.hold == HOLD_GUARD && folder != NULL &&
-			is_named(mailboxes, folder->record.path)) {
-			keep(account, &pair);
-			*count_out += 1;
-		}
-		arena_reset(&arena);
-	}
-	arena_finish(&arena);
-	return state_commit(account->state, error);
+	return true;
 }
 
 static int undo(struct worker *worker, const json_t *mailboxes, json_t *lines)
@@ -250,7 +275,7 @@ static int undo(struct worker *worker, const json_t *mailboxes, json_t *lines)
 		}
 		buf_finish(&name);
 	}
-	if (!keep_held(account, mailboxes, &restored_count, &error)) {
+	if (!settle_held(account, mailboxes, keep, &restored_count, &error)) {
 		add_line(lines, "%s: %s", account->config->name, error.message);
 		code = worker_exit_code(&error);
 	}

@@ -109,6 +109,11 @@ static struct folder_tally *tally_of(
 	return NULL;
 }
 
+static bool is_for_a_person(const struct pair *pair)
+{
+	return pair->hold == HOLD_GUARD || pair->hold == HOLD_EPOCH;
+}
+
 static void tally(struct account *account, struct folder_tally *tallies)
 {
 	struct state_cursor cursor = { 0 };
@@ -123,7 +128,7 @@ static void tally(struct account *account, struct folder_tally *tallies)
 					? pair.local.folder_id
 					: pair.remote.folder_id);
 
-		if (tally != NULL && pair.hold == HOLD_GUARD)
+		if (tally != NULL && is_for_a_person(&pair))
 			tally->held_count++;
 		else if (tally != NULL && pair.hold != HOLD_NONE)
 			tally->failed_count++;
