@@ -18,6 +18,8 @@ FLIPS = environment.number("MAILTWIN_E2E_FLIPS", 25)
 COUNT = 40
 SIZE = 4_000
 PAGE = 4096
+MEGABYTE = 1024 * 1024
+EX_IOERR = 74
 FOLDERS = ("INBOX", "Work", "Work/2024")
 
 
@@ -210,6 +212,73 @@ class State(scene.Scene):
         world.proxy.forget()
         world.program.sync()
         self.check(world)
+
+
+class SmallMap(scene.Scene):
+    """The state has no room in the address space: LMDB's map is full."""
+
+    MANY = 2_500
+
+    def begin(self, octets):
+        world = self.world(with_proxy=True)
+        self.limit = world.program.state / "home" / "map"
+        self.limit.parent.mkdir(parents=True, mode=0o700)
+        self.set_limit(octets)
+        world.program.variables = {
+            "LD_PRELOAD": scene.setting("SMALL_MAP", ""),
+            "SMALL_MAP_FILE": str(self.limit),
+            "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        self.assertTrue(os.path.exists(
+            world.program.variables["LD_PRELOAD"]), "MAILTWIN_E2E_SMALL_MAP")
+        world.imap.append("INBOX", to_wire(small_message("first")))
+        return world
+
+    def set_limit(self, octets):
+        new = self.limit.with_name("map.new")
+        new.write_text(f"{octets}\n")
+        new.rename(self.limit)
+
+    def arrive(self, world):
+        world.imap.append_many("INBOX", [
+            (to_wire(small_message(f"m{n}")), ["\\Seen"], 1_000_000_000 + n)
+            for n in range(self.MANY)])
+
+    def check(self, world):
+        world.assert_equal()
+        self.assertEqual(len(world.maildir.all_entries()), self.MANY + 1)
+
+    def test_the_map_grows(self):
+        world = self.begin(MEGABYTE)
+        world.program.start_daemon()
+        self.set_limit(64 * MEGABYTE)
+        self.arrive(world)
+        world.wait_until_equal(4 * scene.PATIENCE)
+        self.check(world)
+        self.assertGreater(
+            State.database(world).stat().st_size, MEGABYTE)
+        world.program.check_daemon()
+        self.assertEqual(world.program.status()["accounts"][0]["error"], None)
+
+    def test_the_map_is_full(self):
+        """And has room again: what was done until then is not done again."""
+        world = self.begin(MEGABYTE)
+        world.program.sync()
+        self.arrive(world)
+        for _ in range(2):
+            done = world.program.sync(expect=None)
+            self.assertEqual(done.returncode, EX_IOERR, done.stderr)
+            self.assertIn("state", done.stderr)
+        here = len(world.maildir.all_entries())
+        self.assertGreater(here, 1)
+        self.assertEqual(world.proxy.changing_commands(), [])
+        self.set_limit(64 * MEGABYTE)
+        world.proxy.forget()
+        world.program.sync()
+        self.check(world)
+        self.assertEqual(world.proxy.changing_commands(), [])
+        world.proxy.forget()
+        world.program.sync()
+        self.assertLess(world.proxy.received, 20_000)
 
 
 if __name__ == "__main__":
