@@ -53,12 +53,15 @@ void actors_populate(struct world *world)
 {
 	/* The first start makes the Maildir. */
 	(void)world_calm_session(world);
-	for (unsigned i = 0; i < world->kind.messages; i++)
+	for (unsigned i = 0; i < world->kind.messages; i++) {
+		const char *folder =
+			world->kind.is_crowded ? "INBOX" : any_folder(world);
+
 		if (i % 2 == 0)
-			deliver_there(world, any_folder(world),
-				world_choose(world, 4));
+			deliver_there(world, folder, world_choose(world, 4));
 		else
-			deliver_here(world, any_folder(world));
+			deliver_here(world, folder);
+	}
 }
 
 void actors_act(struct world *world, enum event event)

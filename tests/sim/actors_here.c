@@ -67,7 +67,8 @@ void deliver_here(struct world *world, const char *folder)
 	text = lf_only(body, size, &file_size);
 	unique = new_unique(world);
 	path = is_one_in(world, 3)
-		? alloc_format(WORLD_MAILDIR "/%s/cur/%s:2,S", folder, unique)
+		? alloc_format(WORLD_MAILDIR "/%s/cur/%s:2,%s", folder, unique,
+			  world->name_count % 4 == 0 ? "SX,M=1" : "S")
 		: alloc_format(WORLD_MAILDIR "/%s/new/%s", folder, unique);
 	if (sim_disk_write_file(path, text, file_size,
 		    seam_wall_ns() / 1000000000 - 3600) == 0) {
@@ -155,7 +156,7 @@ static const char *any_letters(struct world *world)
 	return LETTERS[world_choose(world, world->kind.has_keywords ? 8 : 7)];
 }
 
-/* Keyword letters, and those nobody knows, are kept. */
+/* Keyword letters, and what nobody knows, are kept. */
 static char *other_letters(const char *path)
 {
 	const char *letters = strstr(strrchr(path, '/'), ":2,");
@@ -164,7 +165,7 @@ static char *other_letters(const char *path)
 	if (letters == NULL)
 		return kept;
 	for (letters += 3; *letters != '\0'; letters++)
-		if (*letters >= 'a' && *letters <= 'z') {
+		if (strchr("DFPRST", *letters) == NULL) {
 			char *longer = alloc_format("%s%c", kept, *letters);
 
 			free(kept);
@@ -184,7 +185,9 @@ static void set_letters(struct world *world, const char *path)
 	if (strcmp(path, to) != 0) {
 		oracle_touched(number_at(path));
 		seam_log("here: %s becomes %s", path, to);
-		(void)sim_disk_rename(path, to, false);
+		if (sim_disk_rename(path, to, false) == 0)
+			oracle_flagged(
+				number_at(to), true, view_path_flags(to));
 	}
 	free(to);
 	free(kept);
@@ -203,7 +206,9 @@ static void move(struct world *world, const char *path)
 	if (has_folder(folder) && !sim_disk_exists(to)) {
 		oracle_moved(number_at(path));
 		seam_log("here: %s moves to %s", path, to);
-		(void)sim_disk_rename(path, to, false);
+		if (sim_disk_rename(path, to, false) == 0)
+			oracle_flagged(
+				number_at(to), true, view_path_flags(to));
 	}
 	free(to);
 	free(unique);
@@ -312,6 +317,19 @@ static void rewrite(struct world *world, const char *path)
 	free(body);
 }
 
+/* All of INBOX, or every other message. */
+static void sweep(struct world *world)
+{
+	static struct pick pick;
+	unsigned step = 1 + world_choose(world, 2);
+
+	pick.count = 0;
+	sim_disk_walk(WORLD_MAILDIR "/INBOX", false, note_file, &pick);
+	for (unsigned i = 0; i < pick.count; i += step)
+		if (strstr(pick.paths[i], "/tmp/") == NULL)
+			remove_file(pick.paths[i]);
+}
+
 static void act_on_message(struct world *world)
 {
 	char path[PATH_SIZE];
@@ -401,6 +419,8 @@ void act_here(struct world *world)
 {
 	if (world->kind.has_folder_acts && is_one_in(world, 8))
 		act_on_folder(world);
+	else if (world->kind.is_crowded && is_one_in(world, 8))
+		sweep(world);
 	else if (is_one_in(world, 4))
 		deliver_here(world, any_folder(world));
 	else

@@ -53,6 +53,7 @@ static void set_flag(struct world *world, const char *mailbox,
 	oracle_touched(number_of(message));
 	seam_log("there: message %u in %s %s %s", number_of(message), mailbox,
 		has_it ? "loses" : "gets", flag_name(flag));
+	oracle_flagged(number_of(message), false, message->system_flags ^ flag);
 	(void)sim_store(mailbox, message->uid, has_it ? 0 : flag,
 		has_it ? flag : 0, NULL, NULL);
 }
@@ -112,6 +113,17 @@ static void expunge(const char *mailbox, const struct sim_message *message)
 	seam_log("there: message %u is removed from %s", number_of(message),
 		mailbox);
 	(void)sim_expunge(mailbox, message->uid);
+}
+
+/* All of INBOX, or every other message. */
+static void sweep(struct world *world)
+{
+	const struct sim_mailbox *mailbox = sim_mailbox("INBOX");
+	unsigned step = 1 + world_choose(world, 2);
+
+	for (size_t i = 0; mailbox != NULL && i < mailbox->message_count;
+		i += step - 1)
+		expunge("INBOX", &mailbox->messages[i]);
 }
 
 static void act_on_message(struct world *world)
@@ -195,6 +207,8 @@ void act_there(struct world *world)
 {
 	if (world->kind.has_folder_acts && is_one_in(world, 8))
 		act_on_mailbox(world);
+	else if (world->kind.is_crowded && is_one_in(world, 8))
+		sweep(world);
 	else if (is_one_in(world, 4))
 		deliver_there(world, any_folder(world), world_choose(world, 4));
 	else

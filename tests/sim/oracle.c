@@ -8,7 +8,11 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "tests/sim/oracle_guard.h"
 #include "tests/sim/oracle_internal.h"
+#include "tests/sim/oracle_quiet.h"
+#include "tests/sim/oracle_state.h"
+#include "tests/sim/oracle_steps.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_server.h"
 
@@ -89,6 +93,8 @@ void oracle_made(unsigned number, bool is_here)
 void oracle_removed(unsigned number)
 {
 	oracle.fates[number].removed++;
+	oracle.fates[number].was_removed_early |=
+		!oracle.fates[number].was_settled;
 }
 
 void oracle_touched(unsigned number)
@@ -100,6 +106,16 @@ void oracle_moved(unsigned number)
 {
 	oracle.fates[number].is_touched = true;
 	oracle.fates[number].is_moved = true;
+}
+
+void oracle_flagged(unsigned number, bool is_here, uint32_t flags)
+{
+	struct fate *fate = &oracle.fates[number];
+
+	if (!fate->was_settled || fate->flagged_sides != 0)
+		fate->flagged_sides |= FLAGGED_UNCLEAR;
+	fate->flagged_sides |= is_here ? FLAGGED_HERE : FLAGGED_THERE;
+	fate->wanted_flags = flags;
 }
 
 void oracle_before_restore(void)
@@ -237,9 +253,26 @@ static void check_local_removal(const char *path, const char *new_path)
 		number, path);
 }
 
+static void file_renamed(const char *path, const char *new_path)
+{
+	if (is_message_path(path) && !is_below(new_path, WORLD_MAILDIR)) {
+		check_local_removal(path, new_path);
+		oracle_step_removed_here(path, new_path);
+	} else if (is_message_path(path) && is_message_path(new_path)) {
+		oracle_step_renamed(path, new_path);
+	} else if (is_message_path(new_path)) {
+		oracle_step_delivered(new_path);
+	}
+}
+
 static void disk_changed(const char *change, const char *path,
 	const char *new_path, bool replaced)
 {
+	/* A lock on an inode that no name leads to protects nothing. */
+	if (strcmp(path, WORLD_STATE "/home/lock") == 0 &&
+		(strcmp(change, "unlink") == 0 ||
+			strcmp(change, "rename") == 0))
+		world_violation(20, "the lock is gone");
 	if (!is_below(path, WORLD_MAILDIR))
 		return;
 	oracle.maildir_changes++;
@@ -249,9 +282,8 @@ static void disk_changed(const char *change, const char *path,
 		world_violation(9, "'%s' is overwritten", new_path);
 	if (strcmp(change, "unlink") == 0 && is_message_path(path))
 		world_violation(9, "'%s' is unlinked", path);
-	if (strcmp(change, "rename") == 0 && new_path != NULL &&
-		is_message_path(path) && !is_below(new_path, WORLD_MAILDIR))
-		check_local_removal(path, new_path);
+	if (strcmp(change, "rename") == 0 && new_path != NULL)
+		file_renamed(path, new_path);
 }
 
 static void server_changed(const char *change, const char *mailbox,
@@ -262,8 +294,10 @@ static void server_changed(const char *change, const char *mailbox,
 
 	seam_log("server: %s %s UID %u (message %u)", change, mailbox,
 		message->uid, number);
-	if (strcmp(change, "expunge") != 0 || number == 0 ||
-		fate->removed > 0 || oracle.is_blurred ||
+	if (strcmp(change, "expunge") != 0)
+		return;
+	oracle_step_removes_there(mailbox, message);
+	if (number == 0 || fate->removed > 0 || oracle.is_blurred ||
 		oracle_count_there(number) > 1)
 		return;
 	world_violation(4,
@@ -314,6 +348,7 @@ static void check_command(const struct sim_command *command)
 	}
 	if (strcmp(name, "APPEND") == 0 && the_world->account != NULL)
 		check_intent(command);
+	oracle_step_command(command);
 }
 
 void oracle_begin(struct world *world)
@@ -325,4 +360,7 @@ void oracle_begin(struct world *world)
 	sim_disk_set_change_hook(disk_changed);
 	sim_server_set_change_hook(server_changed);
 	sim_server_set_command_hook(check_command);
+	oracle_state_begin();
+	oracle_quiet_begin();
+	oracle_guard_begin();
 }

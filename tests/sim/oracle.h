@@ -33,6 +33,8 @@ void oracle_made(unsigned number, bool is_here);
 void oracle_removed(unsigned number);
 /* A change that beats a deletion, maybe. */
 void oracle_touched(unsigned number);
+/* Its flags are these now, by an act on that side. */
+void oracle_flagged(unsigned number, bool is_here, uint32_t flags);
 /* Moved by somebody: without MOVE, or with answers lost, one may become two. */
 void oracle_moved(unsigned number);
 /* An operator changed one side as a whole: how many copies of each there were

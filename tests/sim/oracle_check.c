@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "tests/sim/oracle_internal.h"
+#include "tests/sim/oracle_quiet.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_server.h"
 
@@ -119,6 +120,7 @@ void oracle_check_all(struct world *world)
 	check_conservation();
 	check_bodies(world);
 	check_wire();
+	oracle_quiet_look();
 }
 
 /* The indexes are those of the records, whatever moment it died in. */
@@ -237,16 +239,6 @@ static void drop_held(
 	close_account(world);
 }
 
-static bool is_same(const struct view *here, const struct view *there)
-{
-	if (here->count != there->count)
-		return false;
-	for (size_t i = 0; i < here->count; i++)
-		if (strcmp(here->items[i].text, there->items[i].text) != 0)
-			return false;
-	return true;
-}
-
 bool oracle_is_equal(struct world *world)
 {
 	struct view here = { 0 }, there = { 0 };
@@ -254,10 +246,10 @@ bool oracle_is_equal(struct world *world)
 
 	view_here(world, &here);
 	view_there(world, &there);
-	is_equal = is_same(&here, &there);
+	is_equal = view_equal(&here, &there);
 	if (!is_equal) {
 		drop_held(world, &here, &there);
-		is_equal = is_same(&here, &there);
+		is_equal = view_equal(&here, &there);
 	}
 	view_finish(&here);
 	view_finish(&there);
@@ -425,4 +417,5 @@ void oracle_check_end(struct world *world)
 	check_numbers(world);
 	check_quiet(world);
 	check_state();
+	oracle_quiet_check(world);
 }

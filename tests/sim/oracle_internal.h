@@ -5,11 +5,24 @@
 #include "base/buf.h"
 #include "tests/sim/oracle.h"
 
+enum {
+	FLAGGED_HERE = 1 << 0,
+	FLAGGED_THERE = 1 << 1,
+	/* Before there was anything to compare with, or more than once: what
+	   was on its way meanwhile may look like a change of the other side. */
+	FLAGGED_UNCLEAR = 1 << 2,
+};
+
 struct fate {
 	uint16_t made, removed;
 	uint16_t made_here, made_there;
 	uint16_t before_here, before_there; /* a restore */
 	bool is_touched, is_moved;
+	/* Who set its flags since both sides were equal, and to what. */
+	uint8_t flagged_sides; /* FLAGGED_… */
+	uint32_t wanted_flags;
+	bool was_settled;       /* on both sides, and on record so */
+	bool was_removed_early; /* before that: nothing tells that it was */
 	/* An operator's restore: how many there should be is not known. */
 	bool is_blurred;
 };
@@ -48,5 +61,8 @@ void view_sort(struct view *view);
 /* Takes all of that number out. */
 void view_drop(struct view *view, unsigned number);
 void view_finish(struct view *view);
+bool view_equal(const struct view *a, const struct view *b);
+/* The system flags in the name of a file. */
+uint32_t view_path_flags(const char *path);
 
 #endif

@@ -51,6 +51,16 @@ void view_drop(struct view *view, unsigned number)
 	view->count = kept;
 }
 
+bool view_equal(const struct view *a, const struct view *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->items[i].text, b->items[i].text) != 0)
+			return false;
+	return true;
+}
+
 void view_finish(struct view *view)
 {
 	for (size_t i = 0; i < view->count; i++)
@@ -204,6 +214,17 @@ static uint32_t letter_flag(char letter)
 	default:
 		return 0;
 	}
+}
+
+uint32_t view_path_flags(const char *path)
+{
+	const char *letters = strstr(strrchr(path, '/'), ":2,");
+	uint32_t flags = 0;
+
+	for (letters = letters == NULL ? "" : letters + 3;
+		*letters != '\0' && *letters != ','; letters++)
+		flags |= letter_flag(*letters);
+	return flags;
 }
 
 static void add_file(void *data, const struct sim_disk_file *file)

@@ -352,6 +352,9 @@ struct world_kind world_kind_from_seed(uint64_t seed)
 	};
 
 	draw_weights(&random, &kind);
+	kind.is_crowded = draw(&random, 16) == 0;
+	if (kind.is_crowded)
+		kind.messages = 36;
 	take_features_out(&kind);
 	return kind;
 }
@@ -372,8 +375,9 @@ static void load_config(struct world *world)
 				  "    maildir: " WORLD_MAILDIR "\n"
 				  "    delete_limit: %s\n"
 				  "    conflict: %s\n",
-		world->kind.delete_limit == NULL ? "off"
-						 : world->kind.delete_limit,
+		world->kind.delete_limit != NULL ? world->kind.delete_limit
+			: world->kind.is_crowded ? "50%"
+						 : "off",
 		world->kind.conflict_delete ? "delete" : "keep");
 
 	if (!config_parse("/etc/mailtwin/config.yaml", 0600,
@@ -402,7 +406,9 @@ void world_begin(struct world *world, uint64_t seed,
 		.readdir_chunk = 4,
 	});
 	sim_watch_set_queue_max(world->kind.event_queue_max);
-	sim_server_init(world->kind.abilities, 0);
+	/* All but one come later, and go again. */
+	sim_server_init(
+		world->kind.abilities, world->kind.quirks & SIM_NO_KEYWORDS);
 	sim_db_remove_all();
 	sim_db_hook = state_hook;
 	load_config(world);

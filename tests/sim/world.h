@@ -46,6 +46,7 @@ struct world_kind {
 	bool has_folder_acts; /* folders are made, renamed, removed */
 	bool is_one_pass;     /* `sync`; else passes as the daemon makes them */
 	bool conflict_delete;
+	bool is_crowded;   /* most mail is in INBOX, and may go at once */
 	bool has_in_place; /* files are rewritten in place */
 	int64_t granularity_ns;
 	bool has_attributes, reuses_inodes, has_birth_times;
