@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/flags.h"
 #include "tests/sim/oracle_guard.h"
 #include "tests/sim/oracle_internal.h"
 #include "tests/sim/sim_disk.h"
@@ -217,6 +218,17 @@ static unsigned count_files(const char *folder)
 	return count;
 }
 
+/* Flagged since both sides were equal, or a mark taken away. */
+static bool is_protected(const struct pair *pair, uint32_t flags)
+{
+	uint32_t added = flags & ~pair->synced.flags.system;
+	uint32_t removed = pair->synced.flags.system & ~flags;
+
+	return !the_world->kind.conflict_delete && pair->synced.is_set &&
+		!pair->local.is_leftover &&
+		((added & FLAG_FLAGGED) != 0 || (removed & FLAG_DELETED) != 0);
+}
+
 /* And not only marked, where marked is as good as gone. */
 static bool is_on_server(unsigned number)
 {
@@ -242,6 +254,9 @@ void oracle_step_removed_here(const char *path, const char *new_path)
 		    name_of(path), &arena, &pair))
 		world_violation(5, "'%s' is removed, and is not known", path);
 	check_proof_here(&pair, path);
+	if (is_protected(&pair, view_path_flags(path)))
+		world_violation(31,
+			"'%s' is removed, and was changed to be kept", path);
 	arena_finish(&arena);
 	oracle_guard_count(
 		folder->record.path, true, count_files(folder->record.path));
@@ -366,6 +381,35 @@ void oracle_step_removes_there(
 				"message %u is removed in %s, and is here",
 				number, mailbox);
 	}
+	arena_finish(&arena);
+}
+
+/* Between the mark and EXPUNGE nobody can be asked again; before the mark, only
+   a server with CONDSTORE can. */
+void oracle_step_marks_there(
+	const char *mailbox, const struct sim_message *message)
+{
+	struct account_folder *folder;
+	struct intent intent;
+	struct arena arena;
+	struct pair pair;
+
+	if (open_state() == NULL ||
+		(the_world->kind.abilities & SIM_CONDSTORE) == 0 ||
+		(the_world->kind.quirks & SIM_NO_MODSEQ) != 0)
+		return;
+	folder = folder_of_mailbox(mailbox);
+	arena_init(&arena);
+	if (folder != NULL &&
+		state_pair_by_uid(open_state(), folder->record.folder_id,
+			message->uid, &arena, &pair) &&
+		has_open_intent(pair.mid, &intent) &&
+		intent.kind == INTENT_DELETE_REMOTE &&
+		is_protected(&pair, message->system_flags))
+		world_violation(31,
+			"UID %u in %s is to be removed, and was changed to be "
+			"kept",
+			message->uid, mailbox);
 	arena_finish(&arena);
 }
 

@@ -14,6 +14,9 @@ void oracle_step_removed_here(const char *path, const char *new_path);
 /* A message is about to be removed by a command. */
 void oracle_step_removes_there(
 	const char *mailbox, const struct sim_message *message);
+/* A message's flags are about to be changed by a command. */
+void oracle_step_marks_there(
+	const char *mailbox, const struct sim_message *message);
 void oracle_step_command(const struct sim_command *command);
 
 #endif
