@@ -16,6 +16,7 @@ def tests():
     found = set()
     for path in (TOP / "tests").rglob("*.py"):
         found |= set(PYTHON.findall(path.read_text()))
+        found.add(path.stem)
     for path in (TOP / "tests").rglob("test_*.c"):
         head, main, body = path.read_text().partition("\nint main(")
         if main:
