@@ -249,21 +249,32 @@ static void repath_one(struct account *account, struct account_folder *folder,
 	state_folder_put(account->state, &folder->record);
 }
 
-/* The folder and everything below it has a new path. */
-static void repath(
-	struct account *account, const char *path, const char *new_path)
+static bool is_below(const char *path, const char *parent)
 {
-	size_t size = strlen(path);
+	size_t size = strlen(parent);
+
+	return strncmp(path, parent, size) == 0 && path[size] == '/';
+}
+
+/* The folder and everything below it has a new path. The folder by its number:
+   after a crash another one may be on record under the path it had. */
+static void repath(
+	struct account *account, const struct folder_operation *operation)
+{
+	size_t size = strlen(operation->path);
 
 	for (size_t i = 0; i < account->folder_count; i++) {
 		struct account_folder *folder = account->folders[i];
 		const char *old = folder->record.path;
 		char *renamed;
 
-		if (strncmp(old, path, size) != 0 ||
-			(old[size] != '\0' && old[size] != '/'))
+		if (folder->record.folder_id == operation->folder_id) {
+			repath_one(account, folder, operation->new_path);
 			continue;
-		renamed = alloc_format("%s%s", new_path, old + size);
+		}
+		if (!is_below(old, operation->path))
+			continue;
+		renamed = alloc_format("%s%s", operation->new_path, old + size);
 		repath_one(account, folder, renamed);
 		free(renamed);
 	}
@@ -288,7 +299,7 @@ static bool commit_rename(struct mailboxes_round *round, enum journal_side side,
 {
 	if (!begin_rename(round, side, operation, error))
 		return false;
-	repath(round->account, operation->path, operation->new_path);
+	repath(round->account, operation);
 	return state_commit(round->account->state, error);
 }
 
