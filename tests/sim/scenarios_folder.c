@@ -435,8 +435,8 @@ const struct scenario scenarios_folder[] = {
 		.name = "names-in-circles",
 		.play = circles,
 		.variant_count = 6,
-		.not_swept =
-			"after a crash the renames may never come to an end" },
+		.not_swept = "a crash between two renames on the server may "
+			     "leave a folder held" },
 	{ .number = 54,
 		.name = "folder-removed-with-unseen-mail",
 		.play = removed_with_unseen,
