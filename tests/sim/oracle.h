@@ -57,5 +57,7 @@ bool oracle_is_equal(struct world *world);
 void oracle_explain(struct world *world);
 /* Everything that must hold once it is quiet. */
 void oracle_check_end(struct world *world);
+/* The same without further crashes and losses. */
+void oracle_check_rest(struct world *world);
 
 #endif

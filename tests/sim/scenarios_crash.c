@@ -396,7 +396,8 @@ static void failing_disk(struct world *world, unsigned variant)
 		scene_fail(SCENE_CALL(FAILING[kind - SIM_DB_FAILURE_COUNT].call,
 				   .nth = nth),
 			FAILING[kind - SIM_DB_FAILURE_COUNT].error);
-	(void)scene_sync(world);
+	/* What looks at the state in between must not fail. */
+	(void)world_calm_session(world);
 	scene_forget();
 	for (unsigned i = 0; i < SIM_DB_FAILURE_COUNT; i++)
 		sim_db_set_failure((enum sim_db_failure)i, 0);

@@ -266,7 +266,7 @@ void scene_settle(struct world *world)
 {
 	world_become_quiet(world);
 	scene_end(world);
-	oracle_check_end(world);
+	oracle_check_rest(world);
 }
 
 /* ---- A run ---- */
@@ -283,6 +283,9 @@ static struct world_kind usual_kind(void)
 		.has_attributes = true,
 		.has_birth_times = true,
 		.event_queue_max = 16384,
+		/* Scripts do what operators do, and say themselves what must
+		   stay as it is. */
+		.weights = { [EVENT_OPERATOR] = 1 },
 	};
 }
 

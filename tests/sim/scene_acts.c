@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "tests/sim/actors.h"
+#include "tests/sim/oracle_guard.h"
 #include "tests/sim/scene_internal.h"
 #include "tests/sim/seam.h"
 #include "tests/sim/sim_db.h"
@@ -407,6 +408,7 @@ void scene_approve(struct world *world)
 
 	(void)world;
 	seam_log("operator: held deletions may go");
+	oracle_guard_approve();
 	if (state == NULL || !state_begin(state, &error))
 		world_violation(0, "no approval: %s", error.message);
 	arena_init(&arena);
