@@ -440,11 +440,31 @@ static void check_keywords(const struct sim_command *command)
 	}
 }
 
+/* Nor is anything moved or copied that is not on record as such. */
+static void check_transfer(const struct sim_command *command)
+{
+	enum intent_kind kind = strcmp(command->name, "UID MOVE") == 0
+		? INTENT_MOVE
+		: INTENT_COPY;
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+
+	if (open_state() == NULL)
+		return;
+	while (state_next_intent(open_state(), &cursor, &intent))
+		if (intent.kind == kind)
+			return;
+	world_violation(14, "%s without an intent", command->line);
+}
+
 void oracle_step_command(const struct sim_command *command)
 {
 	bool sends_flags = strstr(command->name, "STORE") != NULL ||
 		strcmp(command->name, "APPEND") == 0;
 
+	if (strcmp(command->name, "UID MOVE") == 0 ||
+		strcmp(command->name, "UID COPY") == 0)
+		check_transfer(command);
 	if (sends_flags && (the_world->kind.quirks & SIM_NO_KEYWORDS) != 0)
 		check_keywords(command);
 }
