@@ -292,7 +292,6 @@ static bool delete_one(struct stage *stage, const struct operation *operation,
 	case MAILDIR_ERROR:
 		return false;
 	}
-	account_count_deletion(folder, false);
 	stage_drop(stage, &pair, "removed here");
 	account->counters.deleted_local++;
 	return true;
@@ -304,8 +303,11 @@ bool apply_delete_local(struct account *account,
 	struct account_folder *folder =
 		account_folder(account, operations[0].folder_id);
 
-	/* The count is written first: too many counted is safe. */
-	if (!run_each(account, operations, count, delete_one, error))
-		return false;
-	return folder == NULL || account_folder_save(account, folder, error);
+	/* The count is written first: should the process die amid of it, too
+	   many are counted, which is safe. */
+	for (size_t i = 0; folder != NULL && i < count; i++)
+		account_count_deletion(folder, false);
+	return (folder == NULL ||
+		       account_folder_save(account, folder, error)) &&
+		run_each(account, operations, count, delete_one, error);
 }

@@ -410,8 +410,23 @@ static bool note_stored(
 	return state_commit(account->state, error);
 }
 
-static bool drop_removed(struct group *group, struct account_folder *folder,
+/* Before they are removed: should the process die then, the guard still knows
+   of them. */
+static bool count_removed(struct group *group, struct account_folder *folder,
 	const struct uid_set *removed, struct error *error)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		const struct pair *pair = &group->pairs[i];
+
+		if (uid_set_contains(removed, pair->remote.uid) &&
+			!pair->local.is_leftover)
+			account_count_deletion(folder, true);
+	}
+	return account_folder_save(group->account, folder, error);
+}
+
+static bool drop_removed(
+	struct group *group, const struct uid_set *removed, struct error *error)
 {
 	struct account *account = group->account;
 
@@ -420,14 +435,11 @@ static bool drop_removed(struct group *group, struct account_folder *folder,
 
 		if (!uid_set_contains(removed, pair->remote.uid))
 			continue;
-		if (!pair->local.is_leftover)
-			account_count_deletion(folder, true);
 		stage_drop(&group->stage, pair, "removed on the server");
 		account->counters.deleted_remote++;
 	}
 	end_intents(group);
-	return stage_commit(&group->stage, error) &&
-		account_folder_save(account, folder, error);
+	return stage_commit(&group->stage, error);
 }
 
 static struct account_folder *trash(const struct account *account)
@@ -463,9 +475,10 @@ static bool remove_verified(struct group *group, struct account_folder *folder,
 	bool is_done;
 
 	if (bin != NULL && bin != folder && bin->record.mailbox != NULL)
-		return remote_move(account->remote, uids, bin->record.mailbox,
-			       &group->stage.arena, &receipt, error) &&
-			drop_removed(group, folder, uids, error);
+		return count_removed(group, folder, uids, error) &&
+			remote_move(account->remote, uids, bin->record.mailbox,
+				&group->stage.arena, &receipt, error) &&
+			drop_removed(group, uids, error);
 	is_done = remote_store(account->remote, &store, &modified, error);
 	if (is_done && !uid_set_is_empty(&modified)) {
 		uid_set_remove_set(uids, &modified);
@@ -476,9 +489,10 @@ static bool remove_verified(struct group *group, struct account_folder *folder,
 		return is_done;
 	if (!abilities->has_uidplus)
 		return mark_only(group, uids, error);
-	return note_stored(group, uids, error) &&
+	return count_removed(group, folder, uids, error) &&
+		note_stored(group, uids, error) &&
 		remote_expunge(account->remote, uids, error) &&
-		drop_removed(group, folder, uids, error);
+		drop_removed(group, uids, error);
 }
 
 /* Those that wait for somebody else's EXPUNGE need nothing from us. */
