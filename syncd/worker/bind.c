@@ -468,6 +468,10 @@ static void bind(struct account *account, struct cast *cast,
 	state_pair_put(account->state, kept->pair);
 	state_journal_settle(
 		account->state, dropped->pair->mid, "known message, moved");
+	/* It is where it was before. */
+	if (pair_is_settled(kept->pair))
+		state_journal_settle(
+			account->state, kept->pair->mid, "undone");
 }
 
 static bool write_bindings(struct account *account, struct cast *cast,
