@@ -23,9 +23,12 @@ static struct account_folder *open_folder(
 		: folder;
 }
 
+/* From before the clock was set back, it is as old as any. */
 static bool is_late(const struct intent *intent)
 {
-	return account_now() - intent->time < LATE_COMMIT_S;
+	int64_t age = account_now() - intent->time;
+
+	return age >= 0 && age < LATE_COMMIT_S;
 }
 
 /* What happened there shows when it can be looked at. */

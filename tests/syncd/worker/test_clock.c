@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -153,6 +154,35 @@ static void test_what_was_refused_is_tried_again(void **state)
 	world_finish(&world);
 }
 
+static void cut_append(void *data)
+{
+	(void)data;
+	if (strcmp(server.call, "remote_append") == 0)
+		server.cut_in = 1;
+}
+
+/* Cut off while the clock was ahead: not waited for for ten years. */
+static void test_what_was_cut_off_is_sent_again(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 5);
+	fill(&world, 3);
+	world_set_clock_ahead(TEN_YEARS);
+	world_deliver_here(&world, "INBOX", 1);
+	server.interfere = cut_append;
+	assert_false(world_sync(&world));
+	server.interfere = NULL;
+	server.cut_in = 0;
+	world_stop(&world);
+	world_set_clock_ahead(0);
+	world_converge(&world);
+	world_check_equal(&world, 4);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_old_goes),
 		cmocka_unit_test(test_time_nobody_reads_in_settles_nothing),
 		cmocka_unit_test(test_what_was_refused_is_tried_again),
+		cmocka_unit_test(test_what_was_cut_off_is_sent_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
