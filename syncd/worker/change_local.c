@@ -21,8 +21,11 @@ static void look_again(struct account *account, uint32_t folder_id)
 {
 	struct account_folder *folder = account_folder(account, folder_id);
 
-	if (folder != NULL)
+	if (folder != NULL) {
 		folder->needs_scan = true;
+		/* However still the directory is: a file may be another. */
+		folder->record.scanned_at_ns = 0;
+	}
 	account->wants_again = true;
 }
 
@@ -276,7 +279,8 @@ static bool delete_one(struct stage *stage, const struct operation *operation,
 		return false;
 	}
 	if (folder == NULL || file.inode != pair.local.inode ||
-		file.size != pair.local.size) {
+		file.size != pair.local.size ||
+		file.mtime != pair.local.mtime) {
 		look_again(account, pair.local.folder_id);
 		return true;
 	}

@@ -18,6 +18,9 @@
 
 #define ROWS_PER_COMMIT 8192
 #define READ_SIZE       65536
+/* Who writes into a file leaves no trace in its directory: a folder is scanned
+   once in so long, however still it seems. */
+#define CLEAN_S (24 * 3600)
 
 struct maildir_place local_place(
 	const struct account *account, const struct pair *pair)
@@ -559,12 +562,14 @@ static bool lose_missing(struct account *account, struct account_folder *folder,
 
 /* Nothing can have changed since the last scan: same directories, times from
    before it by more than the clock's grain (the rule git uses). */
-static bool is_clean(
-	const struct folder *record, const struct maildir_folder_stat *stat)
+static bool is_clean(const struct folder *record,
+	const struct maildir_folder_stat *stat, int64_t now)
 {
 	const int64_t grain_ns = INT64_C(2000000000);
+	int64_t age = now - record->scanned_at_ns / INT64_C(1000000000);
 
-	return record->scan_count > 0 && record->device == stat->device &&
+	return record->scan_count > 0 && age >= 0 && age < CLEAN_S &&
+		record->device == stat->device &&
 		record->inode == stat->inode &&
 		record->new_mtime_ns == stat->new_mtime_ns &&
 		record->cur_mtime_ns == stat->cur_mtime_ns &&
@@ -652,7 +657,7 @@ static bool scan(struct account *account, struct account_folder *folder,
 	}
 	if (!local_load_letters(account, folder, error))
 		return false;
-	if (is_clean(&folder->record, &stat)) {
+	if (is_clean(&folder->record, &stat, account_now())) {
 		folder->needs_scan = false;
 		return true;
 	}

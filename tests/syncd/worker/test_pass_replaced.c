@@ -6,12 +6,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "syncd/worker/clock.h"
 #include "tests/syncd/worker/world.h"
 
 #define OTHER "Subject: another message\n\nlonger than before\n"
@@ -53,6 +57,86 @@ static void test_file_replaced_while_nobody_looked_is_new(void **state)
 	world_converge(&world);
 	world_check_equal(&world, 6);
 	assert_int_equal(server.append_count, 2);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+static void make_old(const struct world *world, const char *part)
+{
+	const struct timespec times[2] = {
+		{ .tv_sec = time(NULL) - 3600 },
+		{ .tv_sec = time(NULL) - 3600 },
+	};
+	char *path = alloc_format("%s/INBOX/%s", world->maildir, part);
+
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	free(path);
+}
+
+/* The folder was still for an hour when it was scanned last, by a clock that is
+   right. */
+static void populate_still(struct world *world)
+{
+	populate(world);
+	world_set_clock_ahead((int64_t)time(NULL) - clock_wall_seconds());
+	make_old(world, "new");
+	make_old(world, "cur");
+	world_converge(world);
+	world_stop(world);
+}
+
+/* Its directory does not tell: within a day. */
+static void test_file_replaced_in_a_still_folder_is_seen(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 2);
+	populate_still(&world);
+	write_anew(&world, 0);
+	world_converge(&world);
+	assert_int_equal(server.append_count, 0);
+	world_stop(&world);
+	world_wait(25 * 3600);
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	assert_int_equal(server.append_count, 1);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+/* Another last letter in the same file. */
+static void write_other_letter(struct world *world, size_t index)
+{
+	char *name = local_file(world, "INBOX", index);
+	char *path = alloc_format("%s/INBOX/%s", world->maildir, name);
+	FILE *file = fopen(path, "r+");
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, -2, SEEK_END), 0);
+	(void)fputc('#', file);
+	assert_int_equal(fclose(file), 0);
+	free(path);
+	free(name);
+}
+
+/* What was removed there is what the file was, not what it is. */
+static void test_file_replaced_is_not_removed_for_it(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 3);
+	populate_still(&world);
+	for (size_t i = 0; i < 5; i++)
+		write_other_letter(&world, i);
+	inbox = fake_mailbox("INBOX");
+	fake_expunge(inbox, inbox->messages[0].uid);
+	world_converge(&world);
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	assert_int_equal(server.append_count, 5);
 	world_check_quiet(&world);
 	world_finish(&world);
 }
@@ -135,6 +219,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_file_replaced_while_nobody_looked_is_new),
+		cmocka_unit_test(test_file_replaced_in_a_still_folder_is_seen),
+		cmocka_unit_test(test_file_replaced_is_not_removed_for_it),
 		cmocka_unit_test(test_half_a_move_is_ended),
 		cmocka_unit_test(test_a_link_to_a_file_is_a_message),
 	};
