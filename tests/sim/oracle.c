@@ -218,6 +218,15 @@ unsigned oracle_count_there(unsigned number)
 	return census.counts[number];
 }
 
+void oracle_before_death(void)
+{
+	struct census here;
+
+	census_here(&here);
+	for (unsigned i = 0; i < ORACLE_NUMBER_MAX; i++)
+		oracle.fates[i].before_here = here.counts[i];
+}
+
 /* ---- What the product does, as it does it ---- */
 
 static bool is_below(const char *path, const char *root)
@@ -265,6 +274,19 @@ static void file_renamed(const char *path, const char *new_path)
 	}
 }
 
+/* Out of tmp: a message comes from the server. */
+static void note_fetched(const char *path, const char *new_path)
+{
+	size_t size;
+	const void *data;
+
+	if (strstr(path, "/tmp/") == NULL || !is_message_path(new_path))
+		return;
+	data = sim_disk_data(new_path, &size);
+	if (data != NULL)
+		oracle.fates[oracle_number(data, size)].fetched++;
+}
+
 static void disk_changed(const char *change, const char *path,
 	const char *new_path, bool replaced)
 {
@@ -276,8 +298,10 @@ static void disk_changed(const char *change, const char *path,
 	if (!is_below(path, WORLD_MAILDIR))
 		return;
 	oracle.maildir_changes++;
-	if (strcmp(change, "rename") == 0)
+	if (strcmp(change, "rename") == 0) {
 		seam_log("disk: %s becomes %s", path, new_path);
+		note_fetched(path, new_path);
+	}
 	if (replaced && new_path != NULL && is_message_path(new_path))
 		world_violation(9, "'%s' is overwritten", new_path);
 	if (strcmp(change, "unlink") == 0 && is_message_path(path))
@@ -290,8 +314,10 @@ static void server_changed(const char *change, const char *mailbox,
 	const struct sim_message *message)
 {
 	unsigned number = oracle_number(message->body, message->size);
-	const struct fate *fate = &oracle.fates[number];
+	struct fate *fate = &oracle.fates[number];
 
+	if (strcmp(change, "append") == 0)
+		fate->sent++;
 	seam_log("server: %s %s UID %u (message %u)", change, mailbox,
 		message->uid, number);
 	if (strcmp(change, "store") == 0)

@@ -47,6 +47,8 @@ unsigned oracle_count_there(unsigned number);
 
 /* ---- Checks; world_violation() when one fails ---- */
 
+/* Around the end of a process. */
+void oracle_before_death(void);
 /* After a death, and between sessions. */
 void oracle_after_death(struct world *world);
 void oracle_check_all(struct world *world);

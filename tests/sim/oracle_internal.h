@@ -16,6 +16,9 @@ enum {
 struct fate {
 	uint16_t made, removed;
 	uint16_t made_here, made_there;
+	/* By the product, to the other side; and files a power cut took back.
+	 */
+	uint16_t sent, fetched, lost;
 	uint16_t before_here, before_there; /* a restore */
 	bool is_touched, is_moved;
 	/* Who set its flags since both sides were equal, and to what. */

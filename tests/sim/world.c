@@ -489,6 +489,7 @@ static void bury(struct world *world)
 	sim_transport_kill();
 	sim_db_crash(false);
 	sim_server_drop_connections();
+	oracle_before_death();
 	if (world->is_power_cut)
 		sim_disk_power_cut();
 	else
