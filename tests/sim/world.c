@@ -406,9 +406,10 @@ void world_begin(struct world *world, uint64_t seed,
 		.readdir_chunk = 4,
 	});
 	sim_watch_set_queue_max(world->kind.event_queue_max);
-	/* All but one come later, and go again. */
+	/* What a server does always, it does from the first day on: nobody's
+	   sizes are wrong from some moment on only. */
 	sim_server_init(
-		world->kind.abilities, world->kind.quirks & SIM_NO_KEYWORDS);
+		world->kind.abilities, world->kind.quirks & SIM_QUIRKS_LASTING);
 	sim_db_remove_all();
 	sim_db_hook = state_hook;
 	load_config(world);
