@@ -238,7 +238,14 @@ static void close_account(struct world *world)
 	world->loop = NULL;
 }
 
-/* What is listed as held, with its reason, is not expected to be equal. */
+/* Listed with its reason, and not to be tried again later: what waits for that
+   becomes equal when its time has come. */
+static bool is_held(const struct pair *pair)
+{
+	return pair->hold != HOLD_NONE && pair->retry_at <= account_now();
+}
+
+/* What is held for good is not expected to be equal. */
 static void drop_held(
 	struct world *world, struct view *here, struct view *there)
 {
@@ -257,7 +264,7 @@ static void drop_held(
 
 		if (number == 0)
 			number = number_of_uid(world, &pair);
-		if (pair.hold != HOLD_NONE && number != 0) {
+		if (is_held(&pair) && number != 0) {
 			view_drop(here, number);
 			view_drop(there, number);
 		}
