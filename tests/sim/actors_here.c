@@ -281,6 +281,13 @@ static unsigned name_count(const char *path)
 	return names.count;
 }
 
+static bool is_marked(const char *path)
+{
+	const char *letters = strstr(strrchr(path, '/'), ":2,");
+
+	return letters != NULL && strchr(letters, 'T') != NULL;
+}
+
 /* A draft is written anew: another message under the old name, or in the old
    file. */
 static void rewrite(struct world *world, const char *path)
@@ -313,6 +320,9 @@ static void rewrite(struct world *world, const char *path)
 		oracle_removed(old);
 		oracle_made(number, true);
 	}
+	/* Under that name it is marked from the first moment on. */
+	if (is_marked(path))
+		oracle_touched(number);
 	free(text);
 	free(body);
 }
