@@ -115,6 +115,8 @@ void act_time(struct world *world)
 		sim_time_pass(UINT64_C(1000) * world_choose(world, 3600));
 		break;
 	}
+	/* No event is on its way for that long. */
+	sim_watch_settle();
 }
 
 void operator_calm(struct world *world)
