@@ -530,9 +530,14 @@ static bool write_view(struct observing *observing, struct remote_view *view,
 			folder->record.path);
 	} else {
 		lose_vanished(account, folder->record.folder_id, view);
+		/* What it says is gone may be there: none of it is believed. */
+		folder->wants_listing = is_off_count(account, folder, view);
+		if (folder->wants_listing) {
+			state_abort(account->state);
+			return true;
+		}
 		note_view(folder, view);
 		find_gap(account, folder, view);
-		folder->wants_listing = is_off_count(account, folder, view);
 	}
 	account_folder_put(account, folder);
 	return commit_view(observing, error);
