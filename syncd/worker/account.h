@@ -44,8 +44,10 @@ struct account_folder {
 	/* Each of its files was looked at since, so a file that takes the name
 	   of another shows as an event. */
 	bool is_followed;
-	bool is_made_anew;  /* on the server, by us: its mail was gone */
-	bool has_gap;       /* the server has more than was ever told */
+	bool is_made_anew; /* on the server, by us: its mail was gone */
+	/* Observations in a row after which the server had more than it ever
+	   told of. */
+	unsigned gap_count;
 	bool is_doubtful;   /* its last observation left absences open */
 	bool wants_listing; /* the last observation's count was off */
 	bool has_failed;    /* in this pass: leave it alone until the next */

@@ -7,6 +7,9 @@
 
 /* Few UIDs are looked up one by one, many by walking what is known. */
 #define VANISHED_LOOKUP_MAX 256
+/* Looks at a message that is listed and never told of, before all else goes on
+   without it. */
+#define GAP_LOOK_MAX 3
 
 /* ---- What STATUS tells ---- */
 
@@ -381,6 +384,22 @@ static void note_view(
 		uid_set_add_range(&record->frontier, 1, view->uid_next - 1);
 }
 
+static bool is_gap_open(const struct account_folder *folder)
+{
+	return folder->gap_count > 0 && folder->gap_count <= GAP_LOOK_MAX;
+}
+
+bool observe_has_gap(const struct account *account)
+{
+	bool has_gap = false;
+
+	for (size_t i = 0; i < account->folder_count; i++)
+		has_gap |= account_folder_is_active(account->folders[i]) &&
+			!account->folders[i]->has_failed &&
+			is_gap_open(account->folders[i]);
+	return has_gap;
+}
+
 /* A message given up by us that is there all the same: enumerated anew from
    there on, for of what lies below the frontier only changes are told. */
 static void find_gap(struct account *account, struct account_folder *folder,
@@ -388,20 +407,22 @@ static void find_gap(struct account *account, struct account_folder *folder,
 {
 	struct folder *record = &folder->record;
 	struct uid_set known = { 0 }, unknown = { 0 };
-	bool had_gap = folder->has_gap;
 	uint32_t first;
 
-	folder->has_gap = false;
-	if (!view->has_listing)
+	if (!view->has_listing) {
+		folder->gap_count = 0;
 		return;
+	}
 	state_folder_uids(account->state, record->folder_id, &known);
 	uid_set_copy(&unknown, &view->listing);
 	uid_set_remove_set(&unknown, &known);
 	first = uid_set_next(&unknown, 1);
 	if (first != 0) {
 		uid_set_remove_range(&record->frontier, first, UINT32_MAX);
-		folder->has_gap = true;
-		account->wants_again |= !had_gap;
+		folder->gap_count++;
+		account->wants_again |= is_gap_open(folder);
+	} else {
+		folder->gap_count = 0;
 	}
 	uid_set_finish(&unknown);
 	uid_set_finish(&known);

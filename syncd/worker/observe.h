@@ -22,6 +22,11 @@ bool observe_folders(struct account *account, struct error *error) MUST_CHECK;
 bool observe_folder(struct account *account, struct account_folder *folder,
 	struct error *error) MUST_CHECK;
 
+/* Some mailbox lists a message that was not told of, however often it was asked
+   for: it may be one that is missed, or one that was sent. After some looks it
+   is not waited for. */
+bool observe_has_gap(const struct account *account);
+
 /* The whole mailbox is not on the server any more: its messages are absent
    there. In an open transaction. */
 void observe_mailbox_gone(

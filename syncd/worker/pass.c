@@ -50,7 +50,8 @@ static void begin(struct account *account)
 		struct account_folder *folder = account->folders[i];
 
 		folder->has_failed = false;
-		folder->needs_observe |= folder->is_doubtful || folder->has_gap;
+		folder->needs_observe |=
+			folder->is_doubtful || folder->gap_count > 0;
 	}
 	account->remote_is_complete = false;
 	account->local_is_complete = false;
@@ -99,7 +100,8 @@ static bool look_until_quiet(struct account *account, struct error *error)
 		/* A full look once a pass is enough without CONDSTORE. */
 		account->wants_sweep = false;
 	}
-	account->remote_is_complete = is_quiet && !account->awaits_listing;
+	account->remote_is_complete = is_quiet && !account->awaits_listing &&
+		!observe_has_gap(account);
 	return true;
 }
 
