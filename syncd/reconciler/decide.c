@@ -251,6 +251,18 @@ static enum existence decide_unbound(
 	return existence;
 }
 
+/* What is new on the side where it is missing may be this message, moved and
+   not recognised. Then that copy comes first: a removal does not run ahead of
+   the transfers of its pass. */
+static enum existence decide_removal(
+	const struct view *view, enum existence existence)
+{
+	if (existence == EXISTENCE_DELETE_REMOTE ||
+		existence == EXISTENCE_DELETE_LOCAL)
+		return decide_unbound(view, existence);
+	return existence;
+}
+
 static enum existence decide_existence(const struct view *view, enum rule rule)
 {
 	switch (rule) {
@@ -265,9 +277,9 @@ static enum existence decide_existence(const struct view *view, enum rule rule)
 	case RULE_MEET:
 		return decide_follow_remote(view);
 	case RULE_GONE_HERE:
-		return decide_gone_here(view);
+		return decide_removal(view, decide_gone_here(view));
 	case RULE_GONE_THERE:
-		return decide_gone_there(view);
+		return decide_removal(view, decide_gone_there(view));
 	case RULE_FORGET:
 		return EXISTENCE_FORGET;
 	case RULE_ONLY_HERE:
