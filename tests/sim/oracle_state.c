@@ -132,6 +132,37 @@ static bool see_file(const struct survey *survey, const struct pair *pair,
 		sight->size == pair->local.size;
 }
 
+struct search {
+	const struct pair *pair;
+	bool is_found;
+};
+
+static void note_same_file(void *data, const struct sim_disk_file *file)
+{
+	struct search *search = data;
+
+	search->is_found |= file->inode == search->pair->local.inode &&
+		file->size == search->pair->local.size &&
+		strstr(file->path, "/tmp/") == NULL;
+}
+
+/* A rename that is lost gives the old name back, which has the same unique
+   part: a flag is, the message is not. */
+static bool is_in_folder(const struct survey *survey, const struct pair *pair)
+{
+	const struct account_folder *folder =
+		account_folder(survey->account, pair->local.folder_id);
+	struct search search = { .pair = pair };
+	char *path;
+
+	if (folder == NULL)
+		return false;
+	path = alloc_format(WORLD_MAILDIR "/%s", folder->record.path);
+	sim_disk_walk_kept(path, note_same_file, &search);
+	free(path);
+	return search.is_found;
+}
+
 /* Else a power cut would leave a pair without a file: it looks like a removal,
    and is carried out on the server. */
 static void check_durable(const struct survey *survey)
@@ -143,7 +174,8 @@ static void check_durable(const struct survey *survey)
 
 		if (is_here(pair) && pair->synced.is_set &&
 			see_file(survey, pair, false, &sight) &&
-			!see_file(survey, pair, true, &sight))
+			!see_file(survey, pair, true, &sight) &&
+			!is_in_folder(survey, pair))
 			world_violation(15,
 				"the state has '%s', the disk may lose it",
 				pair->local.name);
