@@ -369,6 +369,18 @@ static void count_look(struct state_db *db)
 		forget_pages(db);
 }
 
+/* Tried before LMDB is asked: it gives up the old map before it makes the new
+   one, and when that fails it can make none again. */
+static bool has_room(const struct state_db *db, size_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, db->fd, 0);
+
+	if (map == MAP_FAILED)
+		return false;
+	(void)munmap(map, size);
+	return true;
+}
+
 static bool grow(struct state_db *db, struct error *error)
 {
 	size_t size;
@@ -377,22 +389,17 @@ static bool grow(struct state_db *db, struct error *error)
 
 	if (!db->is_map_full && used <= size / 2)
 		return true;
-	if (size > SIZE_MAX / 2)
-		return set_error(error, MDB_MAP_FULL, "grow state", db->path);
+	if (size > SIZE_MAX / 2 || !has_room(db, size * 2))
+		return !db->is_map_full ||
+			set_error(error, MDB_MAP_FULL, "grow state", db->path);
 	db->map = NULL;
 	result = mdb_env_set_mapsize(db->env, size * 2);
-	if (result == 0) {
-		db->is_map_full = false;
-		return true;
-	}
-	/* LMDB has given up the old map before it failed to make the new. */
-	if (mdb_env_set_mapsize(db->env, size) != 0) {
+	if (result != 0) {
 		db->is_broken = true;
 		return set_error(error, result, "grow state", db->path);
 	}
-	if (!db->is_map_full)
-		return true;
-	return set_error(error, result, "grow state", db->path);
+	db->is_map_full = false;
+	return true;
 }
 
 bool state_db_begin(struct state_db *db, struct error *error)
