@@ -113,7 +113,8 @@ class Side(scene.Scene):
         return before
 
     def test_server_put_back_and_undone(self):
-        world = self.filled()
+        # Else undo brings back what was removed before, too.
+        world = self.filled(retention="0")
         before = self.put_server_back(world)
         world.proxy.forget()
         world.program.run("undo")
@@ -138,7 +139,7 @@ class Side(scene.Scene):
         """The same numbers for other messages, before anybody has looked."""
         for count in (5, 6, 7):
             with self.subTest(count=count):
-                world = self.filled(user=f"again{count}")
+                world = self.filled(user=f"again{count}", retention="0")
                 later = [f"later-{n}" for n in range(count)]
                 before = self.put_server_back(world, later)
                 world.program.run("undo")
@@ -238,6 +239,8 @@ class Side(scene.Scene):
         self.assertEqual(world.proxy.changing_commands(), [])
         self.assertEqual(list(world.maildir.root.iterdir()), [])
         self.mount(world, disk)
+        # It waits for somebody to say that the disk is back.
+        world.program.sync()
         world.wait_until_equal(3 * scene.PATIENCE)
         self.assertIn("late", self.have(world))
         self.check_nothing_lost(
