@@ -246,10 +246,11 @@ const char *maildir_retention_path(const struct maildir *maildir);
 
 /* Moves the file below the retention directory, to DAY/FOLDER/cur/NAME by the
    day of `now` (UTC); the unique part gets a number when the name is taken.
-   Durable on both sides, in this order. DONE, MISSING, ERROR. */
+   Durable on both sides, in this order. DONE, MISSING (also when another file
+   than `known` has the name: it stays), ERROR. */
 enum maildir_result maildir_remove(struct maildir *maildir,
-	const struct maildir_place *place, int64_t now,
-	struct error *error) MUST_CHECK;
+	const struct maildir_place *place, const struct maildir_file *known,
+	int64_t now, struct error *error) MUST_CHECK;
 
 struct maildir_retained {
 	const char *day;  /* "2024-02-29" */

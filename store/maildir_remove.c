@@ -226,17 +226,45 @@ static enum maildir_result move_across(
 	return result;
 }
 
-static enum maildir_result move_to_drawer(
-	int from_fd, const char *name, int to_fd, struct error *error)
+static bool is_known(const struct maildir_file *known, int fd, const char *name)
+{
+	struct stat stat;
+
+	return fstatat(fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+		stat.st_ino == known->inode && stat.st_dev == known->device &&
+		(uint64_t)stat.st_size == known->size &&
+		stat.st_mtim.tv_sec == known->mtime;
+}
+
+/* Somebody wrote another message under the name after we looked: it goes back,
+   under a name of its own if there is one more by now. */
+static enum maildir_result put_back(int from_fd, const char *name, int to_fd,
+	const char *retained, struct error *error)
+{
+	struct buf named = { .data = NULL };
+	enum maildir_result result =
+		retention_move(to_fd, retained, from_fd, name, &named, error);
+
+	buf_finish(&named);
+	return result == MAILDIR_DONE ? MAILDIR_MISSING : result;
+}
+
+static enum maildir_result move_to_drawer(int from_fd, const char *name,
+	const struct maildir_file *known, int to_fd, struct error *error)
 {
 	struct buf named = { .data = NULL };
 	struct error failure = { .code = ERROR_NONE };
 	enum maildir_result result =
 		retention_move(from_fd, name, to_fd, name, &named, &failure);
 
+	if (result == MAILDIR_DONE && !is_known(known, to_fd, buf_text(&named)))
+		result = put_back(
+			from_fd, name, to_fd, buf_text(&named), &failure);
 	buf_finish(&named);
 	if (result == MAILDIR_ERROR && failure.code == ERROR_NONE)
-		return move_across(from_fd, name, to_fd, error);
+		return is_known(known, from_fd, name)
+			? move_across(from_fd, name, to_fd, error)
+			: MAILDIR_MISSING;
 	if (result == MAILDIR_ERROR && error != NULL)
 		*error = failure;
 	if (result == MAILDIR_DONE &&
@@ -260,7 +288,8 @@ void retention_day(int64_t seconds, char day_out[RETENTION_DAY_SIZE])
 }
 
 static enum maildir_result retain(struct maildir *maildir, int from_fd,
-	const struct maildir_place *place, int64_t now, struct error *error)
+	const struct maildir_place *place, const struct maildir_file *known,
+	int64_t now, struct error *error)
 {
 	struct buf drawer = { .data = NULL };
 	char day[RETENTION_DAY_SIZE];
@@ -271,16 +300,20 @@ static enum maildir_result retain(struct maildir *maildir, int from_fd,
 	buf_add_format(&drawer, "%s/%s/cur", day, place->path);
 	to_fd = make_drawer(maildir, buf_text(&drawer), error);
 	if (to_fd != -1) {
-		result = move_to_drawer(from_fd, place->name, to_fd, error);
+		result = move_to_drawer(
+			from_fd, place->name, known, to_fd, error);
 		(void)close(to_fd);
 	}
 	buf_finish(&drawer);
 	return result;
 }
 
-static enum maildir_result unlink_message(
-	int from_fd, const struct maildir_place *place, struct error *error)
+static enum maildir_result unlink_message(int from_fd,
+	const struct maildir_place *place, const struct maildir_file *known,
+	struct error *error)
 {
+	if (!is_known(known, from_fd, place->name))
+		return MAILDIR_MISSING;
 	if (unlinkat(from_fd, place->name, 0) == 0)
 		return MAILDIR_DONE;
 	if (errno == ENOENT)
@@ -290,7 +323,8 @@ static enum maildir_result unlink_message(
 }
 
 enum maildir_result maildir_remove(struct maildir *maildir,
-	const struct maildir_place *place, int64_t now, struct error *error)
+	const struct maildir_place *place, const struct maildir_file *known,
+	int64_t now, struct error *error)
 {
 	struct maildir_file file;
 	enum maildir_result result = maildir_stat(maildir, place, &file, error);
@@ -308,9 +342,9 @@ enum maildir_result maildir_remove(struct maildir *maildir,
 	if (from_fd == -1)
 		return MAILDIR_ERROR;
 	if (maildir->retention_path == NULL)
-		result = unlink_message(from_fd, place, error);
+		result = unlink_message(from_fd, place, known, error);
 	else
-		result = retain(maildir, from_fd, place, now, error);
+		result = retain(maildir, from_fd, place, known, now, error);
 	if (result == MAILDIR_DONE &&
 		!directory_sync(from_fd, place->path, error))
 		result = MAILDIR_ERROR;

@@ -285,7 +285,7 @@ static bool delete_one(struct stage *stage, const struct operation *operation,
 		return true;
 	}
 	switch (maildir_remove(
-		account->maildir, &place, account_now(), error)) {
+		account->maildir, &place, &file, account_now(), error)) {
 	case MAILDIR_DONE:
 		break;
 	case MAILDIR_MISSING:

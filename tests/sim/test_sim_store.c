@@ -262,6 +262,7 @@ static void test_folders_and_messages_live(void **state)
 	};
 	struct maildir_place to = { .path = "INBOX", .name = "1.1.sim:2,F" };
 	struct maildir_identity identity;
+	struct maildir_file file;
 	struct error error = { .code = ERROR_NONE };
 	struct arena arena = { .block = NULL };
 	struct maildir_folder *folders;
@@ -291,7 +292,9 @@ static void test_folders_and_messages_live(void **state)
 		maildir_remove_folder(maildir, "C", &error), MAILDIR_DONE);
 	assert_false(sim_disk_exists(ROOT "/C"));
 	assert_int_equal(
-		maildir_remove(maildir, &to, 86400, &error), MAILDIR_DONE);
+		maildir_stat(maildir, &to, &file, &error), MAILDIR_DONE);
+	assert_int_equal(maildir_remove(maildir, &to, &file, 86400, &error),
+		MAILDIR_DONE);
 	assert_true(has_message(RETENTION "/1970-01-02/INBOX/cur/1.1.sim:2,F"));
 	assert_true(maildir_set_generation(maildir, NULL, "home", 7, &error));
 	assert_true(maildir_identity(maildir, NULL, &identity, &error));
@@ -400,10 +403,13 @@ static void remove_and_note(void)
 	const struct maildir_place place = {
 		.path = "INBOX", .is_new = true, .name = "1.0.sim"
 	};
+	struct maildir_file file;
 	struct error error;
 
 	record.was_removed =
-		maildir_remove(maildir, &place, 86400, &error) == MAILDIR_DONE;
+		maildir_stat(maildir, &place, &file, &error) == MAILDIR_DONE &&
+		maildir_remove(maildir, &place, &file, 86400, &error) ==
+			MAILDIR_DONE;
 }
 
 static bool is_removed_there(void)

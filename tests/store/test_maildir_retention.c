@@ -45,7 +45,13 @@ static enum maildir_result take_away(
 		.name = name,
 	};
 
-	return maildir_remove(tree.maildir, &place, now, &error);
+	struct maildir_file file;
+	enum maildir_result result =
+		maildir_stat(tree.maildir, &place, &file, &error);
+
+	return result != MAILDIR_DONE
+		? result
+		: maildir_remove(tree.maildir, &place, &file, now, &error);
 }
 
 static void expect_retained(const char *expected)
@@ -108,6 +114,25 @@ static void test_a_removed_message_is_kept_by_day_and_folder(void **state)
 	expect_retained("2024-02-29 INBOX a 1;2024-02-29 INBOX a_1 3;"
 			"2024-03-01 Work/2024 b:2,S 2;");
 	assert_false(mail_tree_has(&tree, "INBOX/new/a"));
+}
+
+/* Written by somebody after it was looked at. */
+static void test_another_message_under_the_name_stays(void **state)
+{
+	const struct maildir_place place = { .path = "INBOX", .name = "a:2,D" };
+	struct maildir_file known;
+
+	(void)state;
+	mail_tree_write(&tree, "INBOX/cur/a:2,D", "draft");
+	assert_int_equal(maildir_stat(tree.maildir, &place, &known, &error),
+		MAILDIR_DONE);
+	mail_tree_write(&tree, "INBOX/tmp/b", "other");
+	mail_tree_rename(&tree, "INBOX/tmp/b", "INBOX/cur/a:2,D");
+	assert_int_equal(
+		maildir_remove(tree.maildir, &place, &known, LEAP_DAY, &error),
+		MAILDIR_MISSING);
+	assert_true(mail_tree_has(&tree, "INBOX/cur/a:2,D"));
+	expect_retained("");
 }
 
 static void test_a_removed_message_comes_back(void **state)
@@ -254,6 +279,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_TREE(test_a_removed_message_is_kept_by_day_and_folder),
+		IN_TREE(test_another_message_under_the_name_stays),
 		IN_TREE(test_a_removed_message_comes_back),
 		IN_TREE(test_a_message_of_a_gone_folder_waits),
 		IN_TREE(test_purging_takes_only_old_days),
