@@ -262,10 +262,40 @@ static void check_local_removal(const char *path, const char *new_path)
 		number, path);
 }
 
+/* The file that left the Maildir last: it is judged with the next thing that
+   happens, for the product looks at what it took, and may put it back. */
+static struct {
+	char *path, *new_path;
+} taken;
+
+static void forget_taken(void)
+{
+	free(taken.path);
+	free(taken.new_path);
+	taken.path = taken.new_path = NULL;
+}
+
+static void judge_taken(void)
+{
+	if (taken.path == NULL)
+		return;
+	check_local_removal(taken.path, taken.new_path);
+	forget_taken();
+}
+
+static bool is_put_back(
+	const char *change, const char *path, const char *new_path)
+{
+	return taken.path != NULL && strcmp(change, "rename") == 0 &&
+		strcmp(path, taken.new_path) == 0 && new_path != NULL &&
+		is_message_path(new_path);
+}
+
 static void file_renamed(const char *path, const char *new_path)
 {
 	if (is_message_path(path) && !is_below(new_path, WORLD_MAILDIR)) {
-		check_local_removal(path, new_path);
+		taken.path = alloc_text(path);
+		taken.new_path = alloc_text(new_path);
 		oracle_step_removed_here(path, new_path);
 	} else if (is_message_path(path) && is_message_path(new_path)) {
 		oracle_step_renamed(path, new_path);
@@ -290,6 +320,12 @@ static void note_fetched(const char *path, const char *new_path)
 static void disk_changed(const char *change, const char *path,
 	const char *new_path, bool replaced)
 {
+	if (is_put_back(change, path, new_path)) {
+		seam_log("disk: %s is put back", new_path);
+		forget_taken();
+		return;
+	}
+	judge_taken();
 	/* A lock on an inode that no name leads to protects nothing. */
 	if (strcmp(path, WORLD_STATE "/home/lock") == 0 &&
 		(strcmp(change, "unlink") == 0 ||
@@ -360,6 +396,7 @@ static void check_command(const struct sim_command *command)
 {
 	const char *name = command->name;
 
+	judge_taken();
 	if (strcmp(name, "EXPUNGE") == 0 || strcmp(name, "CLOSE") == 0)
 		world_violation(7, "%s on the wire", name);
 	if (has_text(name, "STORE") && !has_text(command->line, "+FLAGS") &&
@@ -383,6 +420,7 @@ void oracle_begin(struct world *world)
 {
 	(void)world;
 	memset(&oracle, 0, sizeof(oracle));
+	forget_taken();
 	for (unsigned i = 0; i < ORACLE_NUMBER_MAX; i++)
 		oracle_set_body(i, NULL);
 	sim_disk_set_change_hook(disk_changed);
