@@ -470,8 +470,7 @@ static void bind(struct account *account, struct cast *cast,
 		account->state, dropped->pair->mid, "known message, moved");
 	/* It is where it was before. */
 	if (pair_is_settled(kept->pair))
-		state_journal_settle(
-			account->state, kept->pair->mid, "undone");
+		state_journal_settle(account->state, kept->pair->mid, "undone");
 }
 
 static bool write_bindings(struct account *account, struct cast *cast,
