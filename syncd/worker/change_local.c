@@ -23,8 +23,10 @@ static void look_again(struct account *account, uint32_t folder_id)
 
 	if (folder != NULL) {
 		folder->needs_scan = true;
-		/* However still the directory is: a file may be another. */
+		/* However still the directory is, and whatever the names say: a
+		   file may be another, and not even an event told of it. */
 		folder->record.scanned_at_ns = 0;
+		folder->is_followed = false;
 	}
 	account->wants_again = true;
 }

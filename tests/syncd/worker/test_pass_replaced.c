@@ -215,6 +215,32 @@ static void test_a_link_to_a_file_is_a_message(void **state)
 	world_finish(&world);
 }
 
+/* No event tells of a new time, and no name: the file is looked at, then. */
+static void test_touched_file_is_removed_all_the_same(void **state)
+{
+	const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 2 } };
+	struct world world;
+	char *name, *path;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 5);
+	populate(&world);
+	world_converge(&world);
+	for (int i = 0; i < 5; i++) {
+		name = local_file(&world, "INBOX", (size_t)i);
+		path = alloc_format("%s/INBOX/%s", world.maildir, name);
+		assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+		free(path);
+		free(name);
+	}
+	fake_expunge(
+		fake_mailbox("INBOX"), fake_mailbox("INBOX")->messages[0].uid);
+	world_converge(&world);
+	world_converge(&world);
+	assert_int_equal(local_count(&world, "INBOX"), 4);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_file_replaced_is_not_removed_for_it),
 		cmocka_unit_test(test_half_a_move_is_ended),
 		cmocka_unit_test(test_a_link_to_a_file_is_a_message),
+		cmocka_unit_test(test_touched_file_is_removed_all_the_same),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
