@@ -280,9 +280,7 @@ static bool delete_one(struct stage *stage, const struct operation *operation,
 	case MAILDIR_ERROR:
 		return false;
 	}
-	if (folder == NULL || file.inode != pair.local.inode ||
-		file.size != pair.local.size ||
-		file.mtime != pair.local.mtime) {
+	if (folder == NULL || !local_is_file(&pair.local, &file)) {
 		look_again(account, pair.local.folder_id);
 		return true;
 	}

@@ -35,6 +35,13 @@ struct maildir_place local_place(
 	};
 }
 
+bool local_is_file(
+	const struct local_state *local, const struct maildir_file *file)
+{
+	return local->inode == file->inode && local->device == file->device &&
+		local->size == file->size && local->mtime == file->mtime;
+}
+
 /* ---- Reading a file ---- */
 
 /* A read lease is granted only when nobody has the file open for writing; no
@@ -218,17 +225,6 @@ static void see_planned(
 	put_arrival(account, sighting);
 }
 
-static bool is_same_file(
-	const struct sighting *sighting, const struct pair *pair)
-{
-	const struct local_state *local = &pair->local;
-
-	return local->inode == sighting->file.inode &&
-		local->device == sighting->file.device &&
-		local->size == sighting->file.size &&
-		local->mtime == sighting->file.mtime;
-}
-
 static void see_known(
 	struct account *account, struct sighting *sighting, struct pair *pair)
 {
@@ -240,7 +236,7 @@ static void see_known(
 		see_planned(account, sighting, pair);
 		return;
 	}
-	is_same = is_same_file(sighting, pair);
+	is_same = local_is_file(&pair->local, &sighting->file);
 	if (!is_same && !same_bytes(account, sighting, pair)) {
 		put_replaced(account, sighting, pair);
 		return;

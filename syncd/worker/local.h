@@ -80,6 +80,11 @@ enum local_read {
 enum local_read local_digest(struct account *account, struct pair *pair,
 	struct error *error) MUST_CHECK;
 
+/* The file is the one that was seen, and nobody wrote to it: same inode,
+   device, size and time. */
+bool local_is_file(
+	const struct local_state *local, const struct maildir_file *file);
+
 /* Where the pair's file is; borrows from pair and folder. */
 struct maildir_place local_place(
 	const struct account *account, const struct pair *pair);

@@ -38,16 +38,6 @@ struct flight {
 
 /* ---- Reading with CRLF line ends ---- */
 
-/* What goes up must be what the intent says. */
-static bool is_as_prepared(
-	const struct departing *file, const struct maildir_file *info)
-{
-	const struct local_state *local = &file->pair.local;
-
-	return info->inode == local->inode && info->device == local->device &&
-		info->size == local->size && info->mtime == local->mtime;
-}
-
 static bool refill(struct departing *file)
 {
 	ssize_t size;
@@ -58,9 +48,10 @@ static bool refill(struct departing *file)
 		struct maildir_file info;
 		struct error error = { 0 };
 
+		/* What goes up must be what the intent says. */
 		if (maildir_open_message(file->account->maildir, &place,
 			    &file->fd, &info, &error) != MAILDIR_DONE ||
-			!is_as_prepared(file, &info))
+			!local_is_file(&file->pair.local, &info))
 			return false;
 	}
 	do
