@@ -114,7 +114,8 @@ void sim_disk_walk(const char *path, bool durable,
 	void (*visit)(void *data, const struct sim_disk_file *file),
 	void *data);
 /* Those that would be there, whole, under the path they had when it was durable
-   or one they were renamed to since. */
+   or one they were renamed to since; those of a disk that is not mounted, too,
+   under the path they have when it is. */
 void sim_disk_walk_kept(const char *path,
 	void (*visit)(void *data, const struct sim_disk_file *file),
 	void *data);

@@ -401,6 +401,27 @@ void sim_disk_walk(const char *path, bool durable,
 		tour_one(&tour, path, inode);
 }
 
+static bool is_at_or_below(const char *path, const char *root)
+{
+	size_t size = strlen(root);
+
+	return strncmp(path, root, size) == 0 &&
+		(path[size] == '/' || path[size] == '\0');
+}
+
+/* They are not lost with the name that leads to them. */
+static void tour_unmounted(const struct tour *tour, const char *root)
+{
+	for (const struct mount *mount = sim_disk.mounts; mount != NULL;
+		mount = mount->next) {
+		char *path = path_of(mount->directory, mount->name);
+
+		if (!mount->is_mounted && is_at_or_below(path, root))
+			tour_one(tour, path, mount->other);
+		free(path);
+	}
+}
+
 void sim_disk_walk_kept(const char *path,
 	void (*visit)(void *data, const struct sim_disk_file *file), void *data)
 {
@@ -414,6 +435,7 @@ void sim_disk_walk_kept(const char *path,
 
 	if (inode != NULL)
 		tour_one(&tour, path, inode);
+	tour_unmounted(&tour, path);
 }
 
 void sim_disk_counts(struct sim_disk_counts *counts_out)

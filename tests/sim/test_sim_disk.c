@@ -872,6 +872,7 @@ static void test_a_copy_brings_back_what_was(void **state)
 static void test_an_unmounted_directory_is_empty(void **state)
 {
 	struct stat before, without, after;
+	char path[64] = "";
 
 	(void)state;
 	begin(1);
@@ -881,6 +882,8 @@ static void test_an_unmounted_directory_is_empty(void **state)
 	assert_int_equal(look_at("/sim/a/x"), NOTHING);
 	assert_int_equal(sim_lstat("/sim/a", &without), 0);
 	assert_int_not_equal(without.st_dev, before.st_dev);
+	sim_disk_walk_kept("/sim", note_path, path);
+	assert_string_equal(path, "/sim/a/x");
 	put("/sim/b/y", OLD);
 	assert_int_equal(sim_rename("/sim/b/y", "/sim/a/y"), -1);
 	assert_int_equal(errno, EXDEV);
