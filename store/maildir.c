@@ -156,6 +156,20 @@ static bool check_root(int fd, const char *root, struct error *error)
 	return true;
 }
 
+/* -1: `error` is set. */
+static int open_root(const char *root, struct error *error)
+{
+	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd == -1) {
+		error_set_errno(error, "cannot open the Maildir '%s'", root);
+	} else if (!check_root(fd, root, error)) {
+		(void)close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 static char *host_name(const char *host)
 {
 	char name[HOST_NAME_MAX + 1] = "";
@@ -177,24 +191,19 @@ struct maildir *maildir_open(
 {
 	struct maildir *maildir = alloc(1, sizeof(*maildir));
 
+	maildir->root_fd = -1;
 	maildir->retention_fd = -1;
 	maildir->layout = options->layout;
 	maildir->host = host_name(options->host);
 	maildir->retention_path = copy_or_null(options->retention_path);
 	maildir->root = realpath(options->root, NULL);
-	maildir->root_fd = maildir->root == NULL
-		? -1
-		: open(maildir->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (maildir->root_fd == -1) {
+	if (maildir->root == NULL)
 		error_set_errno(
 			error, "cannot open the Maildir '%s'", options->root);
-		goto failed;
-	}
-	if (!check_root(maildir->root_fd, maildir->root, error))
-		goto failed;
-	return maildir;
-
-failed:
+	else
+		maildir->root_fd = open_root(maildir->root, error);
+	if (maildir->root_fd != -1)
+		return maildir;
 	maildir_close(maildir);
 	return NULL;
 }
@@ -312,6 +321,30 @@ void maildir_forget_descriptors(struct maildir *maildir)
 	if (maildir->retention_fd != -1)
 		(void)close(maildir->retention_fd);
 	maildir->retention_fd = -1;
+}
+
+static bool is_same_directory(int a, int b)
+{
+	struct stat first, second;
+
+	return fstat(a, &first) == 0 && fstat(b, &second) == 0 &&
+		first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+bool maildir_follow_root(struct maildir *maildir, struct error *error)
+{
+	int fd = open_root(maildir->root, error);
+
+	if (fd == -1)
+		return false;
+	if (is_same_directory(fd, maildir->root_fd)) {
+		(void)close(fd);
+		return true;
+	}
+	maildir_forget_descriptors(maildir);
+	(void)close(maildir->root_fd);
+	maildir->root_fd = fd;
+	return true;
 }
 
 /* Mail readers rename folders: a cached descriptor counts only while its name

@@ -57,6 +57,12 @@ const char *maildir_root(const struct maildir *maildir);
    others. */
 void maildir_forget_descriptors(struct maildir *maildir);
 
+/* Another directory may have the root's name by now: its disk was mounted, or
+   is no longer, or the Maildir was replaced. From then on that one is meant;
+   fails as maildir_open() does, and goes on with the one before. */
+bool maildir_follow_root(
+	struct maildir *maildir, struct error *error) MUST_CHECK;
+
 enum maildir_part {
 	MAILDIR_FOLDER, /* the directory of the folder itself */
 	MAILDIR_NEW,
@@ -82,7 +88,8 @@ struct maildir_identity {
 };
 
 /* `path` NULL = the root. Never from the descriptor cache: looks the name up
-   again. A missing directory is ERROR_SYSTEM with system_error ENOENT. */
+   again, but for that of the root (maildir_follow_root()). A missing directory
+   is ERROR_SYSTEM with system_error ENOENT. */
 bool maildir_identity(struct maildir *maildir, const char *path,
 	struct maildir_identity *identity_out, struct error *error) MUST_CHECK;
 

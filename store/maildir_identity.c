@@ -29,10 +29,7 @@ static int open_directory(
 		buf_add_text(&place, ".");
 	else if (!maildir_place(maildir, path, MAILDIR_FOLDER, &place, error))
 		goto out;
-	/* The root by its name: something may have been mounted over it. */
-	fd = path == NULL
-		? open(maildir->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-		: maildir_open_place(maildir, buf_text(&place));
+	fd = maildir_open_place(maildir, buf_text(&place));
 	if (fd == -1)
 		error_set_errno(error, "cannot open the directory '%s'",
 			path == NULL ? maildir->root : buf_text(&place));

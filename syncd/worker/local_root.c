@@ -276,7 +276,8 @@ bool local_check_root(struct account *account, struct error *error)
 	bool is_same_disk;
 
 	account->has_local_loss = false;
-	if (!maildir_identity(account->maildir, NULL, &identity, error)) {
+	if (!maildir_follow_root(account->maildir, error) ||
+		!maildir_identity(account->maildir, NULL, &identity, error)) {
 		account->has_local_loss = true;
 		return false;
 	}

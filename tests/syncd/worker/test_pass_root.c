@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "syncd/worker/pass.h"
 #include "tests/syncd/worker/world.h"
 
 static void populate(struct world *world)
@@ -123,6 +124,42 @@ static void test_a_quiet_pass_leaves_the_mark_alone(void **state)
 }
 
 /* False where the file system has no such flag, or we may not set it. */
+/* Whoever has it open sees all of its files still. */
+static void test_a_disk_unmounted_meanwhile_is_no_copy(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 44);
+	populate(&world);
+	run_command(&world, "mv mail away && mkdir -m 700 mail");
+	assert_false(pass_run_to_end(world.account, &world.error));
+	assert_int_equal(world.error.code, ERROR_CONFIG);
+	/* Nothing was made there. */
+	run_command(&world, "rmdir mail && mv away mail");
+	world_deliver_there(&world, "INBOX", 1, FLAG_SEEN);
+	assert_true(pass_run_to_end(world.account, &world.error));
+	world_check_equal(&world, 6);
+	world_finish(&world);
+}
+
+static void test_a_maildir_replaced_meanwhile_is_the_one_that_counts(
+	void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 45);
+	populate(&world);
+	run_command(&world, "mv mail away && cp -a away mail");
+	local_remove(&world, "INBOX", 0);
+	world_deliver_there(&world, "INBOX", 1, FLAG_SEEN);
+	assert_true(pass_run_to_end(world.account, &world.error));
+	world_check_equal(&world, 6);
+	run_command(&world, "test $(ls away/INBOX/cur | wc -l) = 5");
+	world_finish(&world);
+}
+
 static bool set_immutable(const struct world *world, bool is_immutable)
 {
 	int fd = open(world->maildir, O_RDONLY | O_DIRECTORY);
@@ -230,6 +267,9 @@ int main(void)
 			test_a_root_that_takes_no_mark_is_synced_all_the_same),
 		cmocka_unit_test(
 			test_another_number_for_the_disk_changes_nothing),
+		cmocka_unit_test(test_a_disk_unmounted_meanwhile_is_no_copy),
+		cmocka_unit_test(
+			test_a_maildir_replaced_meanwhile_is_the_one_that_counts),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
