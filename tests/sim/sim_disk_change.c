@@ -171,12 +171,11 @@ bool changes_is_sure(const struct inode *directory, const struct entry *entry)
 	return true;
 }
 
-/* What is behind the name is there afterwards, under this or another one. */
-static bool is_kept(const struct inode *directory, const char *name,
+/* What is behind the name is there afterwards, under this or another one. After
+   a move only what comes later counts: it may have been moved back. */
+static bool is_kept(const struct change *change, const char *name,
 	uint64_t hash, const struct inode *inode)
 {
-	const struct change *change = directory->directory->first_change;
-
 	for (; change != NULL; change = change->next) {
 		const struct change *arrival =
 			change->set != NULL ? change : change->bound;
@@ -190,15 +189,16 @@ static bool is_kept(const struct inode *directory, const char *name,
 			continue;
 		}
 		return arrival != NULL && arrival->set != NULL &&
-			is_kept(arrival->directory, arrival->set,
-				arrival->set_hash, inode);
+			is_kept(arrival->next, arrival->set, arrival->set_hash,
+				inode);
 	}
 	return true;
 }
 
 bool changes_keep(const struct inode *directory, const struct entry *entry)
 {
-	return is_kept(directory, entry->name, entry->hash, entry->inode);
+	return is_kept(directory->directory->first_change, entry->name,
+		entry->hash, entry->inode);
 }
 
 void changes_finish(void)

@@ -806,6 +806,38 @@ static void list_while_renamed(unsigned counts[LISTED_COUNT])
 	assert_int_equal(sim_closedir(stream), 0);
 }
 
+struct kept {
+	const char *path;
+	unsigned count;
+};
+
+static void count_kept(void *data, const struct sim_disk_file *file)
+{
+	struct kept *kept = data;
+
+	if (strcmp(file->path, kept->path) == 0)
+		kept->count++;
+}
+
+/* Whatever the cut undoes, under one of the two names it is there. */
+static void test_what_is_moved_back_is_kept(void **state)
+{
+	const struct sim_disk_options options = { .has_half_renames = false };
+	struct kept kept = { "/sim/a/x", 0 };
+
+	(void)state;
+	seam_script_begin(1);
+	sim_disk_init(&options);
+	assert_int_equal(sim_disk_make_directory("/sim/a"), 0);
+	assert_int_equal(sim_disk_make_directory("/sim/b"), 0);
+	put("/sim/a/x", TEXT);
+	rename_to("/sim/a/x", "/sim/b/x");
+	rename_to("/sim/b/x", "/sim/a/x");
+	sim_disk_walk_kept("/sim", count_kept, &kept);
+	assert_int_equal(kept.count, 1);
+	sim_disk_finish();
+}
+
 static void test_lists_miss_and_double_what_is_renamed(void **state)
 {
 	unsigned missed = 0, doubled = 0;
@@ -951,6 +983,7 @@ int main(void)
 		cmocka_unit_test(test_attributes_are_durable_with_their_inode),
 		cmocka_unit_test(test_a_failed_syncfs_loses_some),
 		cmocka_unit_test(test_what_was_durable_stays),
+		cmocka_unit_test(test_what_is_moved_back_is_kept),
 		cmocka_unit_test(test_lists_miss_and_double_what_is_renamed),
 		cmocka_unit_test(test_a_copy_brings_back_what_was),
 		cmocka_unit_test(test_an_unmounted_directory_is_empty),
