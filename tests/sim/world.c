@@ -23,7 +23,10 @@
 /* A run that takes more steps than this does not end. */
 #define STEP_COUNT_MAX UINT64_C(2000000)
 #define CALM_COUNT_MAX 40
-#define LINE_SIZE      600
+/* More mail takes more calls, and where something happens every few calls, more
+   calls bring more mail: without an end, some worlds would grow for ever. */
+#define HAPPENED_COUNT_MAX 1000
+#define LINE_SIZE          600
 
 struct world *the_world;
 
@@ -89,7 +92,8 @@ uint32_t seam_choose(uint32_t limit)
 
 static void plan_next_event(struct world *world)
 {
-	if (world->kind.gap == 0 || choices_are_over(&world->choices))
+	if (world->kind.gap == 0 || choices_are_over(&world->choices) ||
+		world->happened_count >= HAPPENED_COUNT_MAX)
 		world->next_event_step = UINT64_MAX;
 	else
 		world->next_event_step = world->step + 1 +
@@ -206,6 +210,7 @@ int seam_before(enum seam seam, const char *call, bool can_fail)
 		error = follow_script(world, seam, call, can_fail);
 	} else if (!world->is_calm && world->step >= world->next_event_step) {
 		world->is_product = false;
+		world->happened_count++;
 		error = happen(
 			world, choose_event(world), seam, call, can_fail);
 		world->is_product = true;

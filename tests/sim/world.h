@@ -68,6 +68,7 @@ struct world {
 	bool is_product; /* its code is at work: calls are steps */
 	bool is_calm;    /* no events any more */
 	uint64_t step, next_event_step;
+	unsigned happened_count; /* by chance, in all sessions */
 	enum event pending; /* an AFTER event, at the end of this call */
 	jmp_buf death;
 	bool is_power_cut; /* how it died */
