@@ -180,7 +180,7 @@ void census_durable(struct census *census)
 	census->counts[0] = 0;
 }
 
-static bool is_marked(const struct sim_message *message)
+bool oracle_is_marked(const struct sim_message *message)
 {
 	return (the_world->kind.abilities & SIM_UIDPLUS) == 0 &&
 		(message->system_flags & FLAG_DELETED) != 0;
@@ -194,7 +194,7 @@ void census_there(struct census *census, bool is_all)
 
 		for (size_t k = 0; k < mailbox->message_count; k++)
 			/* Marked is as good as gone without UIDPLUS. */
-			if (is_all || !is_marked(&mailbox->messages[k]))
+			if (is_all || !oracle_is_marked(&mailbox->messages[k]))
 				census->counts[oracle_number(
 					mailbox->messages[k].body,
 					mailbox->messages[k].size)]++;

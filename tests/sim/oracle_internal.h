@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "tests/sim/oracle.h"
 
+struct sim_message;
+
 enum {
 	FLAGGED_HERE = 1 << 0,
 	FLAGGED_THERE = 1 << 1,
@@ -45,6 +47,8 @@ struct census {
 };
 void census_here(struct census *census);
 void census_there(struct census *census, bool is_all);
+/* \Deleted, where that is as good as gone: without UIDPLUS. */
+bool oracle_is_marked(const struct sim_message *message);
 /* What would be left of the whole disk, retention included, by a power cut. */
 void census_durable(struct census *census);
 

@@ -238,6 +238,41 @@ static bool is_on_server(unsigned number)
 	return there.counts[number] > 0;
 }
 
+/* The very message: under the UID that stands for the file. */
+static bool has_message(const struct account_folder *folder,
+	const struct pair *pair, unsigned number)
+{
+	const struct sim_mailbox *mailbox =
+		folder == NULL || folder->record.mailbox == NULL
+		? NULL
+		: sim_mailbox(folder->record.mailbox);
+
+	for (size_t i = 0; mailbox != NULL && i < mailbox->message_count; i++) {
+		const struct sim_message *message = &mailbox->messages[i];
+
+		if (message->uid == pair->remote.uid)
+			return oracle_number(message->body, message->size) ==
+				number &&
+				!oracle_is_marked(message);
+	}
+	return false;
+}
+
+/* A move that was not recognised, as of a mailbox that could not be looked at
+   meanwhile, is a copy that came here before the file goes. */
+static void check_is_gone(const struct account_folder *folder,
+	const struct pair *pair, unsigned number, const char *path)
+{
+	bool is_left = is_only_one(number) && is_on_server(number) &&
+		oracle_count_here(number) == 0;
+
+	if (is_left || has_message(folder, pair, number))
+		world_violation(4,
+			"message %u is taken out of the Maildir (%s), and the "
+			"server has it",
+			number, path);
+}
+
 void oracle_step_removed_here(const char *path, const char *new_path)
 {
 	struct account_folder *folder = folder_of(path);
@@ -257,14 +292,11 @@ void oracle_step_removed_here(const char *path, const char *new_path)
 	if (is_protected(&pair, view_path_flags(path)))
 		world_violation(31,
 			"'%s' is removed, and was changed to be kept", path);
+	check_is_gone(account_folder(the_world->account, pair.remote.folder_id),
+		&pair, number, path);
 	arena_finish(&arena);
 	oracle_guard_count(
 		folder->record.path, true, count_files(folder->record.path));
-	if (is_only_one(number) && is_on_server(number))
-		world_violation(4,
-			"message %u is taken out of the Maildir (%s), and the "
-			"server has it",
-			number, path);
 }
 
 /* ---- Removals on the server ---- */
