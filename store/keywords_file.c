@@ -17,7 +17,7 @@
 #include "store/maildir_internal.h"
 
 /* Taken in this order, as Dovecot does. */
-static const char UIDLIST_LOCK[] = "dovecot-uidlist.lock";
+static const char UIDLIST_LOCK[] = KEYWORDS_UIDLIST_NAME ".lock";
 static const char KEYWORDS_LOCK[] = KEYWORDS_FILE_NAME ".lock";
 /* One that a crash left behind is written anew. */
 static const char NEW_FILE[] = KEYWORDS_FILE_NAME ".new";
@@ -159,6 +159,9 @@ bool keywords_file_read(struct maildir *maildir, const char *path,
 	if (fd != -1 && load(fd, &text, &stat, error)) {
 		keywords_file_parse(
 			buf_text(&text), text.size, arena, file_out);
+		file_out->is_served_by_dovecot =
+			fstatat(fd, KEYWORDS_UIDLIST_NAME, &stat,
+				AT_SYMLINK_NOFOLLOW) == 0;
 		ok = true;
 	} else {
 		error_prefix(error, "folder '%s'", path);

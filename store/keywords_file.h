@@ -16,12 +16,16 @@
 
 #define KEYWORDS_FILE_NAME     "dovecot-keywords"
 #define KEYWORDS_FILE_SIZE_MAX 65536 /* bytes */
+/* Lies beside it in a folder that a Dovecot serves. */
+#define KEYWORDS_UIDLIST_NAME "dovecot-uidlist"
 
 struct keywords_file {
 	/* By letter; NULL = free. Names that are too long are NULL too, but
 	   their letter is taken. */
 	const char *names[KEYWORD_LETTER_COUNT];
 	uint32_t taken; /* bit by letter */
+	/* Only keywords_file_read() looks. */
+	bool is_served_by_dovecot;
 };
 
 /* Tolerant: a line that makes no sense is skipped, the first of two lines for

@@ -26,6 +26,14 @@ void keyword_letters_init(struct keyword_letters *letters)
 		letters->keywords[i] = -1;
 }
 
+bool keyword_letters_has(const struct keyword_letters *letters, int keyword)
+{
+	for (size_t i = 0; i < KEYWORD_LETTER_COUNT; i++)
+		if (letters->keywords[i] == keyword)
+			return true;
+	return false;
+}
+
 static bool is_upper(char c)
 {
 	return c >= 'A' && c <= 'Z';
@@ -171,14 +179,17 @@ static uint64_t flag_letters(
 		if ((flags->system & SYSTEM_LETTERS[i].flag) != 0)
 			bits |= letter_bit(SYSTEM_LETTERS[i].letter);
 	}
-	if (flags_has_keyword(flags, KEYWORD_FORWARDED))
-		bits |= letter_bit('P');
 	for (size_t i = 0; letters != NULL && i < KEYWORD_LETTER_COUNT; i++) {
 		int keyword = letters->keywords[i];
 
 		if (keyword >= 0 && flags_has_keyword(flags, (unsigned)keyword))
 			bits |= letter_bit((char)('a' + i));
 	}
+	/* In one way only: who takes one away would leave the other. */
+	if (flags_has_keyword(flags, KEYWORD_FORWARDED) &&
+		(letters == NULL ||
+			!keyword_letters_has(letters, KEYWORD_FORWARDED)))
+		bits |= letter_bit('P');
 	return bits;
 }
 

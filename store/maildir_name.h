@@ -18,12 +18,14 @@
 #define MAILDIR_HOST_SIZE_MAX 64  /* of the host part of names we make */
 
 /* What a-z mean in one folder: the account's number of the keyword, -1 = none.
-   Where functions take a pointer to it, NULL means that no letter is mapped. */
+   Where functions take a pointer to it, NULL means that no letter is mapped.
+   Where one is $Forwarded, as Dovecot has it, P is read but not written. */
 struct keyword_letters {
 	int keywords[KEYWORD_LETTER_COUNT];
 };
 
 void keyword_letters_init(struct keyword_letters *letters);
+bool keyword_letters_has(const struct keyword_letters *letters, int keyword);
 
 /* A name taken apart; everything is borrowed from it. */
 struct maildir_name {

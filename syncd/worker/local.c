@@ -116,9 +116,23 @@ enum local_read local_digest(
 
 /* ---- One file seen ---- */
 
+/* What the letters tell, and no keyword that has none. */
+static struct flags told_mask(
+	const struct keyword_letters *letters, const char *name)
+{
+	struct flags mask = maildir_name_flags_mask(letters);
+	struct flags told;
+
+	maildir_name_flags(name, letters, &told);
+	if (!keyword_letters_has(letters, KEYWORD_FORWARDED) &&
+		!flags_has_keyword(&told, KEYWORD_FORWARDED))
+		flags_clear_keyword(&mask, KEYWORD_FORWARDED);
+	return mask;
+}
+
 /* A letter nobody can tell the meaning of (dovecot-keywords is lost, or not yet
-   written) may stand for any keyword that has no letter: nothing is known of
-   those, and nothing was taken away. */
+   written) may stand for any keyword that has no letter, also for $Forwarded
+   where it is not P: nothing is known of those, and nothing was taken away. */
 static struct flags readable_mask(
 	const struct account *account, const struct sighting *sighting)
 {
@@ -131,7 +145,7 @@ static struct flags readable_mask(
 
 		if (letter >= 'a' && letter <= 'z' &&
 			letters->keywords[letter - 'a'] < 0)
-			return maildir_name_flags_mask(letters);
+			return told_mask(letters, sighting->name);
 	}
 	return account_local_mask(account, sighting->folder);
 }

@@ -39,10 +39,10 @@ bool local_load_letters(struct account *account, struct account_folder *folder,
 			keyword = keyword_table_intern(
 				&account->keywords, file.names[i]);
 		}
-		/* $Forwarded has a letter of its own, P. */
-		folder->letters.keywords[i] =
-			keyword == KEYWORD_FORWARDED ? -1 : keyword;
+		folder->letters.keywords[i] = keyword;
 	}
+	if (is_read)
+		folder->is_served = file.is_served_by_dovecot;
 	folder->has_letters = is_read;
 	arena_finish(&arena);
 	return is_read;
@@ -50,10 +50,9 @@ bool local_load_letters(struct account *account, struct account_folder *folder,
 
 static bool has_letter(const struct account_folder *folder, int keyword)
 {
-	for (size_t i = 0; i < KEYWORD_LETTER_COUNT; i++)
-		if (folder->letters.keywords[i] == keyword)
-			return true;
-	return keyword == KEYWORD_FORWARDED;
+	return keyword_letters_has(&folder->letters, keyword) ||
+		/* It has one of its own, P. */
+		(keyword == KEYWORD_FORWARDED && !folder->is_served);
 }
 
 static bool busy(const struct account_folder *folder, struct error *error)
@@ -345,6 +344,12 @@ static void directory_event(struct account *account,
 	struct buf path = { 0 };
 	struct error error = { 0 };
 
+	/* Written often; only its coming and going says something. */
+	if (strcmp(event->name, KEYWORDS_UIDLIST_NAME) == 0) {
+		if (folder->is_served != (event->kind != WATCH_GONE))
+			folder->has_letters = false;
+		return;
+	}
 	if (strcmp(event->name, KEYWORDS_FILE_NAME) == 0 &&
 		event->kind != WATCH_GONE) {
 		folder->has_letters = false;

@@ -74,6 +74,23 @@ static void test_a_missing_file_is_empty(void **state)
 	arena_finish(&arena);
 }
 
+static void test_a_dovecot_leaves_its_list_of_uids(void **state)
+{
+	struct arena arena = { .block = NULL };
+	struct keywords_file file;
+	struct error error;
+
+	(void)state;
+	assert_true(keywords_file_read(
+		tree.maildir, "INBOX", &arena, &file, &error));
+	assert_false(file.is_served_by_dovecot);
+	mail_tree_write(&tree, "INBOX/dovecot-uidlist", "3 V1 N1\n");
+	assert_true(keywords_file_read(
+		tree.maildir, "INBOX", &arena, &file, &error));
+	assert_true(file.is_served_by_dovecot);
+	arena_finish(&arena);
+}
+
 static void add(const char *name, enum keywords_result expected,
 	unsigned expected_letter)
 {
@@ -263,6 +280,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines_are_letters),
+		cmocka_unit_test_setup_teardown(
+			test_a_dovecot_leaves_its_list_of_uids, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_missing_file_is_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -55,6 +55,31 @@ static void test_names_come_apart(void **state)
 	}
 }
 
+/* Dovecot has no P, and keeps what it does not know. */
+static void test_forwarded_is_one_letter_where_dovecot_gave_it_one(void **state)
+{
+	struct keyword_letters letters = letters_with_c();
+	struct flags forwarded = { .keywords = { FORWARDED } };
+	struct flags none = { .system = 0 };
+	struct flags flags;
+	struct buf name = { .data = NULL };
+
+	(void)state;
+	letters.keywords['d' - 'a'] = KEYWORD_FORWARDED;
+	maildir_name_flags("u:2,d", &letters, &flags);
+	assert_true(flags_equal(&flags, &forwarded));
+	maildir_name_flags("u:2,P", &letters, &flags);
+	assert_true(flags_equal(&flags, &forwarded));
+	assert_true(maildir_name_with_flags(
+		"u:2,P", &letters, &forwarded, &name, NULL));
+	assert_string_equal(buf_text(&name), "u:2,d");
+	buf_clear(&name);
+	assert_true(maildir_name_with_flags(
+		"u:2,Pd", &letters, &none, &name, NULL));
+	assert_string_equal(buf_text(&name), "u:2,");
+	buf_finish(&name);
+}
+
 static void test_letters_are_flags(void **state)
 {
 	static const struct {
@@ -280,6 +305,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_come_apart),
 		cmocka_unit_test(test_letters_are_flags),
+		cmocka_unit_test(
+			test_forwarded_is_one_letter_where_dovecot_gave_it_one),
 		cmocka_unit_test(test_what_we_do_not_know_stays),
 		cmocka_unit_test(test_flags_survive_any_name),
 		cmocka_unit_test(test_a_name_that_would_not_fit_is_refused),

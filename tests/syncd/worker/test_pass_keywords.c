@@ -129,12 +129,144 @@ static void test_mail_comes_while_the_letters_are_locked(void **state)
 	world_finish(&world);
 }
 
+static void put_file(
+	const struct world *world, const char *name, const char *text)
+{
+	char *path = alloc_format("%s/INBOX/%s", world->maildir, name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	free(path);
+}
+
+static void set_forwarded(bool is_on)
+{
+	struct fake_mailbox *inbox = fake_mailbox("INBOX");
+	struct flags *flags = &inbox->messages[0].flags;
+
+	if (is_on)
+		flags_set_keyword(flags, KEYWORD_FORWARDED);
+	else
+		flags_clear_keyword(flags, KEYWORD_FORWARDED);
+	fake_touch(inbox, &inbox->messages[0]);
+}
+
+static bool has_file_with(struct world *world, const char *letters)
+{
+	bool is_found = false;
+	char *name;
+
+	for (size_t i = 0;
+		!is_found && (name = local_file(world, "INBOX", i)) != NULL;
+		i++) {
+		const char *info = strstr(name, ":2,");
+
+		is_found = info != NULL && strcmp(info + 3, letters) == 0;
+		free(name);
+	}
+	return is_found;
+}
+
+static bool is_forwarded_there(void)
+{
+	return flags_has_keyword(
+		&fake_mailbox("INBOX")->messages[0].flags, KEYWORD_FORWARDED);
+}
+
+/* All seen: nothing lies in new. */
+static void one_message(struct world *world, uint32_t seed)
+{
+	world_init(world, "", seed);
+	world_deliver_there(world, "INBOX", 1, FLAG_SEEN);
+	world_converge(world);
+}
+
+static void test_forwarded_is_p_where_no_dovecot_is(void **state)
+{
+	struct world world;
+
+	(void)state;
+	one_message(&world, 1);
+	set_forwarded(true);
+	world_converge(&world);
+	assert_true(has_file_with(&world, "PS"));
+	local_set_letters(&world, "INBOX", 0, "S");
+	world_converge(&world);
+	assert_false(is_forwarded_there());
+	world_finish(&world);
+}
+
+/* Dovecot has no letter P: what one side does the other sees by a to z. */
+static void test_forwarded_has_a_letter_where_dovecot_is(void **state)
+{
+	struct world world;
+
+	(void)state;
+	one_message(&world, 2);
+	put_file(&world, "dovecot-uidlist", "3 V1 N2\n");
+	set_forwarded(true);
+	world_converge(&world);
+	assert_true(has_file_with(&world, "Sa"));
+	world_check_quiet(&world);
+	local_set_letters(&world, "INBOX", 0, "S");
+	world_converge(&world);
+	assert_false(is_forwarded_there());
+	local_set_letters(&world, "INBOX", 0, "PS");
+	world_converge(&world);
+	assert_true(is_forwarded_there());
+	set_forwarded(false);
+	world_converge(&world);
+	assert_true(has_file_with(&world, "S"));
+	world_finish(&world);
+}
+
+static void test_a_dovecot_that_comes_later_is_seen(void **state)
+{
+	struct world world;
+
+	(void)state;
+	one_message(&world, 3);
+	put_file(&world, "dovecot-uidlist", "3 V1 N2\n");
+	assert_true(world_sync(&world));
+	set_forwarded(true);
+	assert_true(world_sync(&world));
+	assert_true(has_file_with(&world, "Sa"));
+	world_finish(&world);
+}
+
+static void test_forwarded_stays_without_its_letter(void **state)
+{
+	struct world world;
+	char *path;
+
+	(void)state;
+	one_message(&world, 4);
+	put_file(&world, "dovecot-keywords", "0 $Forwarded\n");
+	local_set_letters(&world, "INBOX", 0, "Sa");
+	world_converge(&world);
+	assert_true(is_forwarded_there());
+	world_stop(&world);
+	path = alloc_format("%s/INBOX/dovecot-keywords", world.maildir);
+	assert_int_equal(unlink(path), 0);
+	free(path);
+	local_set_letters(&world, "INBOX", 0, "FSa");
+	world_converge(&world);
+	assert_true(is_forwarded_there());
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			test_keyword_without_a_letter_stays_on_the_server),
 		cmocka_unit_test(test_mail_comes_while_the_letters_are_locked),
+		cmocka_unit_test(test_forwarded_is_p_where_no_dovecot_is),
+		cmocka_unit_test(test_forwarded_has_a_letter_where_dovecot_is),
+		cmocka_unit_test(test_a_dovecot_that_comes_later_is_seen),
+		cmocka_unit_test(test_forwarded_stays_without_its_letter),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
