@@ -109,8 +109,12 @@ static void rewind_file(struct departing *file)
 
 /* ---- Choosing ---- */
 
+/* So many times the next pass tries again; then there are pauses. */
+#define PROMPT_UNREADABLE 1
+#define PROMPT_NO_MAILBOX 3 /* somebody renames or removes it */
+
 static void hold_later(struct departing *file, enum hold hold,
-	const char *reason, struct stage *stage)
+	unsigned prompt_count, const char *reason, struct stage *stage)
 {
 	struct pair *pair = &file->pair;
 
@@ -120,8 +124,7 @@ static void hold_later(struct departing *file, enum hold hold,
 	pair->attempt_count++;
 	pair->retry_at = account_now() +
 		(pair->attempt_count > 6 ? 3600 : 60 << pair->attempt_count);
-	/* What could not be read once, the next pass reads. */
-	if (hold == HOLD_UNREADABLE && pair->attempt_count == 1)
+	if (pair->attempt_count <= prompt_count)
 		pair->retry_at = 0;
 	stage_put(stage, pair, NULL);
 	file->account->counters.failed++;
@@ -148,16 +151,16 @@ static void prepare(struct departing *file, const struct account_folder *folder,
 		file->is_skipped = true; /* its CLOSE_WRITE wakes us */
 		return;
 	case LOCAL_READ_FAILED:
-		hold_later(file, HOLD_UNREADABLE,
+		hold_later(file, HOLD_UNREADABLE, PROMPT_UNREADABLE,
 			arena_text(&stage->arena, error.message), stage);
 		return;
 	}
 	file->pair.content.internal_date = file->pair.local.mtime;
 	if (file->pair.content.size == 0)
-		hold_later(file, HOLD_REFUSED, "the file is empty", stage);
+		hold_later(file, HOLD_REFUSED, 0, "the file is empty", stage);
 	else if (limit != 0 && file->pair.content.size > limit)
-		hold_later(file, HOLD_REFUSED, "larger than the server accepts",
-			stage);
+		hold_later(file, HOLD_REFUSED, 0,
+			"larger than the server accepts", stage);
 }
 
 /* Who delivered it may have done without fsync(). Then it would be on the
@@ -179,7 +182,7 @@ static void make_durable(struct departing *file, struct stage *stage)
 	case MAILDIR_EXISTS:
 	case MAILDIR_REFUSED:
 	case MAILDIR_ERROR:
-		hold_later(file, HOLD_UNREADABLE,
+		hold_later(file, HOLD_UNREADABLE, PROMPT_UNREADABLE,
 			arena_text(&stage->arena, error.message), stage);
 		break;
 	}
@@ -281,7 +284,9 @@ static void take_outcome(struct departing *file, struct account_folder *folder,
 	case REMOTE_APPEND_REFUSED:
 		stage_end_intent(stage, file->intent_id);
 		hold_later(file, HOLD_REFUSED,
+			append->wants_create ? PROMPT_NO_MAILBOX : 0,
 			arena_text(&stage->arena, append->message), stage);
+		account->wants_again |= file->pair.retry_at == 0;
 		break;
 	case REMOTE_APPEND_UNCERTAIN:
 		folder->needs_observe = true;

@@ -953,6 +953,10 @@ static bool append_batch(
 	if (!batch_read(batch))
 		return die(remote, error);
 	if (batch_is_refused(batch)) {
+		for (size_t i = 0; i < batch->count; i++)
+			batch->appends[i].wants_create =
+				fake_mailbox(batch->appends[i].wire_name) ==
+				NULL;
 		batch_set(batch, 0,
 			batch->count == 1 ? REMOTE_APPEND_REFUSED
 					  : REMOTE_APPEND_REFUSED_TOGETHER);

@@ -293,6 +293,70 @@ static void test_what_a_restored_copy_lacks_comes_back(void **state)
 	world_finish(&world);
 }
 
+static void rename_before_append(void *data)
+{
+	(void)data;
+	if (strcmp(server.call, "remote_append") != 0)
+		return;
+	server.interfere = NULL;
+	fake_rename("Work", "Elsewhere");
+}
+
+/* It is the mailbox that is refused, not the message. */
+static void test_mail_for_a_mailbox_that_is_renamed_goes_up(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 32);
+	populate(&world);
+	world_deliver_here(&world, "Work", 2);
+	server.interfere = rename_before_append;
+	assert_true(world_sync(&world));
+	assert_null(server.interfere);
+	world_check_equal(&world, 9);
+	assert_int_equal(fake_mailbox("Elsewhere")->count, 6);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+/* Counts the APPENDs to Work, which is there at any other time. */
+static void away_for_appends(void *data)
+{
+	unsigned *count = data;
+
+	if (fake_mailbox("Away") != NULL)
+		fake_rename("Away", "Work");
+	if (strcmp(server.call, "remote_append") != 0)
+		return;
+	fake_rename("Work", "Away");
+	*count += 1;
+}
+
+static void test_mail_for_a_mailbox_never_there_is_not_sent_for_ever(
+	void **state)
+{
+	struct world world;
+	unsigned count = 0;
+
+	(void)state;
+	world_init(&world, "", 33);
+	populate(&world);
+	world_deliver_here(&world, "Work", 1);
+	server.interfere = away_for_appends;
+	server.data = &count;
+	for (int i = 0; i < 3; i++)
+		assert_true(world_sync(&world));
+	server.interfere = NULL;
+	assert_int_equal(count, 4);
+	if (fake_mailbox("Away") != NULL)
+		fake_rename("Away", "Work");
+	world_wait(1000);
+	world_converge(&world);
+	world_check_equal(&world, 8);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +374,10 @@ int main(void)
 		cmocka_unit_test(
 			test_when_most_mailboxes_are_gone_a_person_is_asked),
 		cmocka_unit_test(test_renamed_mailboxes_are_not_missed),
+		cmocka_unit_test(
+			test_mail_for_a_mailbox_that_is_renamed_goes_up),
+		cmocka_unit_test(
+			test_mail_for_a_mailbox_never_there_is_not_sent_for_ever),
 		cmocka_unit_test(test_an_empty_mount_point_removes_no_mailbox),
 		cmocka_unit_test(test_what_a_restored_copy_lacks_comes_back),
 	};
