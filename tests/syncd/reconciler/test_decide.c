@@ -154,10 +154,14 @@ static void test_a_message_that_was_never_synced_is_only_added(void **state)
 		{ ".AH", EXISTENCE_WAIT, 0 },
 		{ "..U", EXISTENCE_WAIT, 0 },
 		{ ".U.", EXISTENCE_WAIT, 0 },
+		{ ".T-", EXISTENCE_UPLOAD, 'T' },
 	};
+	struct policy policy = POLICY;
 
 	(void)state;
-	check_rows(rows, ARRAY_LENGTH(rows), &POLICY, 0, 0);
+	check_rows(rows, ARRAY_LENGTH(rows), &policy, 0, 0);
+	policy.deletion_wins = true;
+	check_rows(rows, ARRAY_LENGTH(rows), &policy, 0, 0);
 }
 
 static void test_a_synced_message_follows_the_side_that_changed(void **state)

@@ -1,0 +1,300 @@
+/* What others do between our look and our act, in whole passes: the act is on
+   what was looked at, or it is off. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "store/watch.h"
+#include "tests/syncd/worker/world.h"
+
+/* Its UIDs are not those a renumbered mailbox begins with. */
+static void populate(struct world *world)
+{
+	fake_create("Work");
+	fake_create("Archive");
+	for (int i = 0; i < 4; i++) {
+		world_deliver_there(world, "INBOX", 2, 0);
+		world_deliver_there(world, "Work", 2, FLAG_SEEN);
+		world_deliver_there(world, "Archive", 2, FLAG_SEEN);
+	}
+	for (uint32_t uid = 1; uid <= 4; uid++) {
+		fake_expunge(fake_mailbox("INBOX"), uid);
+		fake_expunge(fake_mailbox("Archive"), uid);
+	}
+	world_converge(world);
+	world_check_equal(world, 16);
+}
+
+/* ---- Somebody acts at the first call of a kind ---- */
+
+static struct {
+	const char *call;
+	void (*act)(void);
+} deed;
+
+static void do_deed(void *data)
+{
+	(void)data;
+	if (deed.call == NULL || strcmp(server.call, deed.call) != 0)
+		return;
+	deed.call = NULL;
+	deed.act();
+}
+
+static void at_first(const char *call, void (*act)(void))
+{
+	deed.call = call;
+	deed.act = act;
+	server.interfere = do_deed;
+}
+
+static void end(struct world *world, size_t count)
+{
+	world_converge(world);
+	assert_null(deed.call);
+	server.interfere = NULL;
+	world_converge(world);
+	world_check_equal(world, count);
+	world_check_quiet(world);
+	world_finish(world);
+}
+
+/* ---- A removal of what somebody wants to keep now ---- */
+
+static void set_everywhere(uint32_t system_flags)
+{
+	struct fake_mailbox *work = fake_mailbox("Work");
+
+	for (size_t i = 0; i < work->count; i++) {
+		work->messages[i].flags.system |= system_flags;
+		fake_touch(work, &work->messages[i]);
+	}
+}
+
+static void flag_there(void)
+{
+	set_everywhere(FLAG_FLAGGED);
+}
+
+/* As a client that marks what others may expunge. */
+static void flag_and_mark_there(void)
+{
+	set_everywhere(FLAG_FLAGGED | FLAG_DELETED);
+}
+
+static void check_removal(const char *call, void (*act)(void))
+{
+	struct world world;
+
+	world_init(&world, "", 1);
+	populate(&world);
+	local_remove(&world, "Work", 0);
+	at_first(call, act);
+	end(&world, 16);
+}
+
+static void test_flagged_before_it_is_verified_it_stays(void **state)
+{
+	(void)state;
+	check_removal("remote_fetch_messages", flag_there);
+}
+
+static void test_flagged_after_it_was_verified_it_stays(void **state)
+{
+	(void)state;
+	check_removal("remote_store", flag_there);
+}
+
+static void test_what_could_not_be_marked_is_not_expunged(void **state)
+{
+	(void)state;
+	check_removal("remote_store", flag_and_mark_there);
+}
+
+/* ---- Another UIDVALIDITY in an answer ---- */
+
+/* The UID that is given out next is one of the old ones. */
+static void renumber(const char *name)
+{
+	struct fake_mailbox *mailbox = fake_mailbox(name);
+
+	fake_renumber(mailbox);
+	for (size_t i = 0; i < mailbox->count; i++)
+		mailbox->messages[i].uid = (uint32_t)i + 1;
+	mailbox->uid_next = (uint32_t)mailbox->count + 1;
+	assert_in_range(mailbox->uid_next, 5, 8);
+}
+
+static void renumber_inbox(void)
+{
+	renumber("INBOX");
+}
+
+static void renumber_archive(void)
+{
+	renumber("Archive");
+}
+
+static void test_a_uid_of_a_renumbered_mailbox_binds_no_upload(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 2);
+	populate(&world);
+	world_deliver_here(&world, "INBOX", 1);
+	at_first("remote_append", renumber_inbox);
+	world_converge(&world);
+	assert_int_equal(server.append_count, 1);
+	end(&world, 17);
+}
+
+static void check_move(bool has_move)
+{
+	struct world world;
+
+	world_init(&world, "", 3);
+	server.has_move = has_move;
+	populate(&world);
+	local_move(&world, "Work", 0, "Archive", false);
+	at_first("transfer", renumber_archive);
+	world_converge(&world);
+	assert_int_equal(server.append_count, 0);
+	end(&world, 16);
+}
+
+static void test_a_uid_of_a_renumbered_mailbox_binds_no_move(void **state)
+{
+	(void)state;
+	check_move(true);
+}
+
+/* ---- Names ---- */
+
+static void write_file(
+	const struct world *world, const char *path, const char *text)
+{
+	char *whole = alloc_format("%s/%s", world->maildir, path);
+	FILE *file = fopen(whole, "w");
+
+	assert_non_null(file);
+	(void)fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+	free(whole);
+}
+
+/* Some mail readers number the files of each folder by themselves. */
+static void test_a_name_of_another_message_is_not_taken(void **state)
+{
+	struct world world;
+	struct fake_mailbox *work;
+	char *file, *path;
+
+	(void)state;
+	world_init(&world, "", 4);
+	populate(&world);
+	file = local_file(&world, "Work", 0);
+	path = alloc_format("INBOX/%.*s:2,F", (int)strcspn(file, ":"), file);
+	write_file(&world, path, "Subject: another\n\nx\n");
+	world_converge(&world);
+	work = fake_mailbox("Work");
+	while (work->count > 0)
+		fake_move(work, work->messages[0].uid, fake_mailbox("INBOX"));
+	free(path);
+	free(file);
+	end(&world, 17);
+}
+
+/* ---- What could not be looked at ---- */
+
+static char *keywords_path(const struct world *world)
+{
+	return alloc_format("%s/Archive/dovecot-keywords", world->maildir);
+}
+
+static void test_what_may_be_in_an_unread_folder_is_not_removed(void **state)
+{
+	struct world world;
+	char *path;
+
+	(void)state;
+	world_init(&world, "", 5);
+	populate(&world);
+	world_stop(&world);
+	local_move(&world, "Work", 0, "Archive", false);
+	/* Nothing in that folder can be read, then. */
+	path = keywords_path(&world);
+	(void)unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	world_start(&world);
+	assert_true(world_sync(&world));
+	assert_int_equal(fake_mailbox("Work")->count, 8);
+	assert_int_equal(rmdir(path), 0);
+	free(path);
+	world_stop(&world);
+	world_converge(&world);
+	assert_int_equal(server.append_count, 0);
+	assert_int_equal(fake_mailbox("Work")->count, 7);
+	end(&world, 16);
+}
+
+/* More than the kernel keeps. */
+static void flood_events(struct world *world)
+{
+	char *file = local_file(world, "INBOX", 0);
+	char *from = alloc_format("%s/INBOX/%s", world->maildir, file);
+	char *to = alloc_format("%s/INBOX/cur/flood", world->maildir);
+	struct watch_limits limits;
+
+	watch_get_limits(&limits);
+	for (long i = 0; i < limits.max_queued_events / 4 + 1; i++) {
+		assert_int_equal(rename(from, to), 0);
+		assert_int_equal(rename(to, from), 0);
+	}
+	free(to);
+	free(from);
+	free(file);
+}
+
+static void test_what_lost_events_told_is_found_by_scans(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 6);
+	populate(&world);
+	flood_events(&world);
+	world_deliver_here(&world, "Archive", 1);
+	local_remove(&world, "Work", 0);
+	world_converge(&world);
+	end(&world, 16);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_flagged_before_it_is_verified_it_stays),
+		cmocka_unit_test(test_flagged_after_it_was_verified_it_stays),
+		cmocka_unit_test(test_what_could_not_be_marked_is_not_expunged),
+		cmocka_unit_test(
+			test_a_uid_of_a_renumbered_mailbox_binds_no_upload),
+		cmocka_unit_test(
+			test_a_uid_of_a_renumbered_mailbox_binds_no_move),
+		cmocka_unit_test(test_a_name_of_another_message_is_not_taken),
+		cmocka_unit_test(
+			test_what_may_be_in_an_unread_folder_is_not_removed),
+		cmocka_unit_test(test_what_lost_events_told_is_found_by_scans),
+	};
+
+	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
