@@ -374,6 +374,18 @@ struct policy account_policy(const struct account *account, struct arena *arena)
 	return policy;
 }
 
+uint32_t account_first_uid(
+	const struct account *account, const struct intent *intent)
+{
+	const struct account_folder *folder =
+		account_folder(account, intent->to_folder_id);
+
+	return folder != NULL &&
+			folder->record.uid_validity != intent->uid_validity
+		? 1
+		: intent->uid_next;
+}
+
 const char *account_download_name(const struct account *account,
 	struct arena *arena, uint32_t folder_id, uint32_t uid_validity,
 	uint32_t uid, int64_t internal_date)

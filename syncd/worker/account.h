@@ -230,6 +230,11 @@ struct flags account_remote_mask(const struct account_folder *folder);
 struct flags account_local_mask(
 	const struct account *account, const struct account_folder *folder);
 
+/* From this UID on may be what the intent sent to its destination: a mailbox
+   that was renumbered since may have it anywhere. */
+uint32_t account_first_uid(
+	const struct account *account, const struct intent *intent);
+
 /* The file name a download of this UID gets: the same at every try. */
 const char *account_download_name(const struct account *account,
 	struct arena *arena, uint32_t folder_id, uint32_t uid_validity,

@@ -170,7 +170,8 @@ static bool is_transfer(const struct intent *intent)
 	return intent->kind == INTENT_UPLOAD || intent->kind == INTENT_MOVE;
 }
 
-static void add_destination(struct cast *cast, const struct intent *intent)
+static void add_destination(
+	struct cast *cast, const struct intent *intent, uint32_t first_uid)
 {
 	struct destination *destination;
 
@@ -178,15 +179,15 @@ static void add_destination(struct cast *cast, const struct intent *intent)
 		destination = &cast->destinations[i];
 		if (destination->folder_id != intent->to_folder_id)
 			continue;
-		if (destination->first_uid > intent->uid_next)
-			destination->first_uid = intent->uid_next;
+		if (destination->first_uid > first_uid)
+			destination->first_uid = first_uid;
 		return;
 	}
 	destination = arena_push(&cast->arena, &cast->destinations,
 		&cast->destination_count, &cast->destination_capacity,
 		sizeof(*destination));
 	destination->folder_id = intent->to_folder_id;
-	destination->first_uid = intent->uid_next;
+	destination->first_uid = first_uid;
 }
 
 static void load_destinations(struct account *account, struct cast *cast)
@@ -196,7 +197,8 @@ static void load_destinations(struct account *account, struct cast *cast)
 
 	while (state_next_intent(account->state, &cursor, &intent))
 		if (is_transfer(&intent))
-			add_destination(cast, &intent);
+			add_destination(cast, &intent,
+				account_first_uid(account, &intent));
 }
 
 static bool may_have_arrived(const struct cast *cast, const struct pair *pair)

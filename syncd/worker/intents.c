@@ -131,6 +131,7 @@ static void take_header(void *data, uint32_t uid, const struct content *content)
 static void find_candidates(struct account *account,
 	const struct intent *intent, struct uid_set *uids, uint32_t *exact_out)
 {
+	uint32_t first_uid = account_first_uid(account, intent);
 	struct state_cursor cursor = { 0 };
 	struct arena arena;
 	struct pair pair;
@@ -139,7 +140,7 @@ static void find_candidates(struct account *account,
 	while (state_next_by_uid(
 		account->state, intent->to_folder_id, &cursor, &arena, &pair)) {
 		bool is_free = pair.local.presence == PRESENCE_NEVER &&
-			pair.remote.uid >= intent->uid_next;
+			pair.remote.uid >= first_uid;
 
 		if (is_free && pair.content.email_id != 0 &&
 			pair.content.email_id == intent->content.email_id)

@@ -57,7 +57,8 @@ static void find_uploads(struct halves *halves)
 					.message_id = intent.content.message_id,
 					.date = intent.content.internal_date,
 					.folder_id = intent.to_folder_id,
-					.uid = intent.uid_next,
+					.uid = account_first_uid(
+						halves->account, &intent),
 					.size = intent.content.size,
 					.mid = intent.mid,
 					.intent_id = intent.intent_id,

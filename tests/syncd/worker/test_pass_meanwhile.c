@@ -178,6 +178,12 @@ static void test_a_uid_of_a_renumbered_mailbox_binds_no_move(void **state)
 	check_move(true);
 }
 
+static void test_a_uid_of_a_renumbered_mailbox_binds_no_copy(void **state)
+{
+	(void)state;
+	check_move(false);
+}
+
 /* ---- Names ---- */
 
 static void write_file(
@@ -289,6 +295,8 @@ int main(void)
 			test_a_uid_of_a_renumbered_mailbox_binds_no_upload),
 		cmocka_unit_test(
 			test_a_uid_of_a_renumbered_mailbox_binds_no_move),
+		cmocka_unit_test(
+			test_a_uid_of_a_renumbered_mailbox_binds_no_copy),
 		cmocka_unit_test(test_a_name_of_another_message_is_not_taken),
 		cmocka_unit_test(
 			test_what_may_be_in_an_unread_folder_is_not_removed),
