@@ -120,6 +120,40 @@ static void test_what_could_not_be_marked_is_not_expunged(void **state)
 	check_removal("remote_store", flag_and_mark_there);
 }
 
+/* ---- Flags ---- */
+
+static void check_that_none_is_flagged(void)
+{
+	const struct fake_mailbox *work = fake_mailbox("Work");
+
+	for (size_t i = 0; i < work->count; i++)
+		assert_int_equal(work->messages[i].flags.system, 0);
+}
+
+static void clear_there(void)
+{
+	struct fake_mailbox *work = fake_mailbox("Work");
+
+	for (size_t i = 0; i < work->count; i++) {
+		work->messages[i].flags.system = 0;
+		fake_touch(work, &work->messages[i]);
+	}
+	at_first("remote_observe", check_that_none_is_flagged);
+}
+
+/* Else both would be said to have agreed on what the server never had. */
+static void test_flags_are_set_on_what_was_looked_at(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 7);
+	populate(&world);
+	local_set_letters(&world, "Work", 0, "FS");
+	at_first("remote_store", clear_there);
+	end(&world, 16);
+}
+
 /* ---- Another UIDVALIDITY in an answer ---- */
 
 /* The UID that is given out next is one of the old ones. */
@@ -291,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_flagged_before_it_is_verified_it_stays),
 		cmocka_unit_test(test_flagged_after_it_was_verified_it_stays),
 		cmocka_unit_test(test_what_could_not_be_marked_is_not_expunged),
+		cmocka_unit_test(test_flags_are_set_on_what_was_looked_at),
 		cmocka_unit_test(
 			test_a_uid_of_a_renumbered_mailbox_binds_no_upload),
 		cmocka_unit_test(
