@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Every test that doc/reliability.md names is there, and is run."""
+"""Every test that doc/reliability.md and doc/mutations.md name is there, and is
+run."""
 
 import re
 import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+DOCS = ("reliability.md", "mutations.md")
 NAMED = re.compile(r"\btest_\w+")
 PYTHON = re.compile(r"^\s*def (test_\w+)\(", re.M)
 
@@ -29,12 +31,15 @@ def tests():
 
 
 def main():
-    named = NAMED.findall((TOP / "doc" / "reliability.md").read_text())
-    missing = sorted(set(named) - tests())
-    for name in missing:
-        print(f"doc/reliability.md: there is no {name}")
-    print(f"{len(set(named))} tests are named")
-    return 1 if missing or not named else 0
+    known = tests()
+    is_good = True
+    for doc in DOCS:
+        named = set(NAMED.findall((TOP / "doc" / doc).read_text()))
+        for name in sorted(named - known):
+            print(f"doc/{doc}: there is no {name}")
+        print(f"doc/{doc} names {len(named)} tests")
+        is_good &= bool(named) and named <= known
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":
