@@ -7,17 +7,20 @@ static uint64_t share(uint64_t total, unsigned percent)
 }
 
 bool guard_allows(const struct folder_policy *folder, unsigned delete_percent,
-	uint64_t deleted, uint64_t wanted)
+	const struct guard_request *request)
 {
-	uint64_t total = folder->pair_count + deleted;
+	uint64_t total = folder->pair_count + request->deleted;
 
-	if (wanted == 0 || delete_percent >= 100)
+	if (request->wanted == 0 || delete_percent >= 100)
 		return true;
 	if (folder->is_approved || folder->is_discard)
 		return true;
+	if (request->has_held)
+		return false;
 	if (total < GUARD_MESSAGE_COUNT_MIN)
 		return true;
-	return deleted + wanted <= share(total, delete_percent);
+	return request->deleted + request->wanted <=
+		share(total, delete_percent);
 }
 
 bool guard_listing_is_plausible(

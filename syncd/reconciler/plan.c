@@ -176,20 +176,6 @@ static bool is_deletion(enum operation_kind kind)
 		kind == OPERATION_DELETE_REMOTE;
 }
 
-/* One folder's deletions on one side. */
-static bool group_is_allowed(const struct planner *planner,
-	const struct operation *first, size_t count)
-{
-	const struct folder_policy *folder =
-		policy_folder(planner->policy, first->folder_id);
-	uint64_t deleted = first->kind == OPERATION_DELETE_REMOTE
-		? folder->deleted_remote_count
-		: folder->deleted_local_count;
-
-	return guard_allows(
-		folder, planner->policy->delete_percent, deleted, count);
-}
-
 static void hold_deletion(
 	struct planner *planner, const struct operation *operation)
 {
@@ -216,6 +202,31 @@ static size_t guarded_count(const struct operation *operations, size_t count)
 	return guarded;
 }
 
+static bool has_held(const struct operation *operations, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (operations[i].pair->hold == HOLD_GUARD)
+			return true;
+	return false;
+}
+
+/* One folder's deletions on one side. */
+static bool group_is_allowed(const struct planner *planner,
+	const struct operation *operations, size_t count)
+{
+	const struct folder_policy *folder =
+		policy_folder(planner->policy, operations[0].folder_id);
+	const struct guard_request request = {
+		.deleted = operations[0].kind == OPERATION_DELETE_REMOTE
+			? folder->deleted_remote_count
+			: folder->deleted_local_count,
+		.wanted = guarded_count(operations, count),
+		.has_held = has_held(operations, count),
+	};
+
+	return guard_allows(folder, planner->policy->delete_percent, &request);
+}
+
 static size_t group_size(const struct planner *planner, size_t first)
 {
 	const struct operation *operations = planner->operations;
@@ -239,8 +250,7 @@ static void apply_guard(struct planner *planner)
 
 		count = group_size(planner, i);
 		if (!is_deletion(first->kind) ||
-			group_is_allowed(
-				planner, first, guarded_count(first, count))) {
+			group_is_allowed(planner, first, count)) {
 			memmove(&planner->operations[kept], first,
 				count * sizeof(*first));
 			kept += count;

@@ -45,11 +45,29 @@ static void test_a_mass_deletion_is_held_and_a_small_one_is_not(void **state)
 			.is_approved = rows[i].is_approved,
 			.is_discard = rows[i].is_discard,
 		};
+		struct guard_request request = {
+			.deleted = rows[i].deleted,
+			.wanted = rows[i].wanted,
+		};
 
-		if (guard_allows(&folder, rows[i].percent, rows[i].deleted,
-			    rows[i].wanted) != rows[i].is_allowed)
+		if (guard_allows(&folder, rows[i].percent, &request) !=
+			rows[i].is_allowed)
 			fail_msg("row %zu", i);
 	}
+}
+
+static void test_what_was_held_waits_for_a_word(void **state)
+{
+	struct folder_policy folder = { .pair_count = 1000 };
+	struct guard_request request = { .wanted = 1, .has_held = true };
+
+	(void)state;
+	assert_false(guard_allows(&folder, 50, &request));
+	assert_true(guard_allows(&folder, 100, &request));
+	folder.pair_count = 1;
+	assert_false(guard_allows(&folder, 50, &request));
+	folder.is_approved = true;
+	assert_true(guard_allows(&folder, 50, &request));
 }
 
 static void test_half_a_listing_is_no_listing(void **state)
@@ -82,6 +100,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			test_a_mass_deletion_is_held_and_a_small_one_is_not),
+		cmocka_unit_test(test_what_was_held_waits_for_a_word),
 		cmocka_unit_test(test_half_a_listing_is_no_listing),
 	};
 

@@ -204,10 +204,16 @@ static void test_a_mass_deletion_is_held_on_its_side_and_folder(void **state)
 	assert_int_equal(plan.stage_count[OPERATION_UPLOAD], 1);
 	assert_int_equal(plan.operation_count, 21);
 
-	/* A person let them go; they had been marked as held. */
-	fixture->folders[0].is_approved = true;
+	/* More mail came, and they are half of it; a person has not spoken. */
 	for (unsigned i = 0; i < 51; i++)
 		fixture->pairs[i].hold = HOLD_GUARD;
+	fixture->folders[0].pair_count = 1000;
+	plan = make(fixture);
+	assert_int_equal(plan.held_count, 51);
+	assert_int_equal(plan.stage_count[OPERATION_DELETE_REMOTE], 10);
+
+	/* A person let them go. */
+	fixture->folders[0].is_approved = true;
 	plan = make(fixture);
 	assert_int_equal(plan.held_count, 0);
 	assert_int_equal(plan.stage_count[OPERATION_DELETE_REMOTE], 61);
