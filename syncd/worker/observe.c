@@ -299,18 +299,40 @@ static void unbind_all(struct account *account, uint32_t folder_id)
    gone into what is held. */
 static const char MADE_ANEW[] = "made anew by us: what it held was gone";
 
-static void begin_epoch(struct account *account, struct account_folder *folder)
+static const char RENUMBERED[] =
+	"the server renumbered its messages (UIDVALIDITY)";
+static const char PUT_BACK[] = "the server was put back to an older state";
+
+static void begin_epoch(struct account *account, struct account_folder *folder,
+	const char *reason)
 {
 	struct folder *record = &folder->record;
 
 	account_log(account, ACCOUNT_LOG_WARNING,
-		"%s: the server renumbered its messages (UIDVALIDITY): "
-		"matching them by content, nothing is deleted",
-		record->path);
+		"%s: %s: matching messages by content, nothing is deleted",
+		record->path, reason);
 	record->state = FOLDER_EPOCH;
 	record->highest_modseq = 0;
 	uid_set_clear(&record->frontier);
 	unbind_all(account, record->folder_id);
+}
+
+/* One mailbox that was put back is a sign that all were. Where others wrote
+   since, the numbers may have caught up, and stand for other messages. */
+static void begin_other_epochs(
+	struct account *account, const struct account_folder *first)
+{
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+
+		if (folder == first || !is_observable(folder) ||
+			folder->record.uid_validity == 0 ||
+			folder->record.state != FOLDER_NORMAL)
+			continue;
+		begin_epoch(account, folder, PUT_BACK);
+		folder->needs_observe = true;
+		account_folder_put(account, folder);
+	}
 }
 
 static bool is_lost_in_epoch(const struct pair *pair, uint32_t folder_id)
@@ -495,7 +517,10 @@ static void begin_view(
 		if (folder->is_made_anew ||
 			(record->uid_validity == 0 && record->uid_next == 0))
 			record->reason = MADE_ANEW;
-		begin_epoch(account, folder);
+		begin_epoch(account, folder,
+			view->is_put_back ? PUT_BACK : RENUMBERED);
+		if (view->is_put_back)
+			begin_other_epochs(account, folder);
 	}
 	/* It has a numbering from here on, and can be renumbered. */
 	folder->is_made_anew = false;

@@ -152,6 +152,8 @@ struct remote_view {
 	   one (or UIDNEXT or HIGHESTMODSEQ went backwards). `messages` are
 	   then all there are, under the new UIDVALIDITY. */
 	bool is_new_epoch;
+	/* With is_new_epoch: one of the three is lower than it was. */
+	bool is_put_back;
 	/* UIDs reported gone; only those not reported present. */
 	struct uid_set vanished;
 	/* Every UID there is, when a complete listing was made (with a tagged
@@ -171,9 +173,9 @@ struct remote_view {
 
 struct remote_row_sink {
 	/* At most REMOTE_ROW_CHUNK `messages`, by UID, borrowed. Of the rest of
-	   `view` only what SELECT told is set, and is_new_epoch. A UID may come
-	   again in a later chunk: what is told later counts. False breaks the
-	   connection off. */
+	   `view` only what SELECT told is set, is_new_epoch and is_put_back. A
+	   UID may come again in a later chunk: what is told later counts. False
+	   breaks the connection off. */
 	bool (*take)(void *data, const struct remote_view *view,
 		struct error *error);
 	void *data;

@@ -297,16 +297,15 @@ static uint32_t find_uid_next(const struct observation *observation)
 	return uid_next;
 }
 
-static bool is_new_epoch(const struct observation *observation)
+/* Numbers that fall are those of an older state. */
+static bool is_put_back(const struct observation *observation)
 {
 	const struct remote_known *known = observation->known;
 	const struct remote_selection *selection =
 		&observation->remote->selection;
 
-	if (known->uid_validity == 0)
-		return false;
 	if (selection->uid_validity != known->uid_validity)
-		return true;
+		return selection->uid_validity < known->uid_validity;
 	/* Without UIDNEXT its falling cannot be seen. */
 	if (selection->uid_next != 0 &&
 		find_uid_next(observation) < known->uid_next)
@@ -315,11 +314,21 @@ static bool is_new_epoch(const struct observation *observation)
 		selection->highest_modseq < known->highest_modseq;
 }
 
+static bool is_new_epoch(const struct observation *observation)
+{
+	uint32_t known = observation->known->uid_validity;
+
+	return known != 0 &&
+		(observation->remote->selection.uid_validity != known ||
+			is_put_back(observation));
+}
+
 /* Nothing that came so far is about messages we know; none of it was handed
    over. */
 static bool begin_epoch(struct observation *observation, struct error *error)
 {
 	observation->view->is_new_epoch = true;
+	observation->view->is_put_back = is_put_back(observation);
 	observation->rows.count = 0;
 	observation->rows.has_zero_modseq = false;
 	observation->has_broken = false;

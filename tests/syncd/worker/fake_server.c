@@ -554,6 +554,7 @@ static bool hand_over(struct remote *remote, const struct remote_row_sink *sink,
 		.permanent_flags = view->permanent_flags,
 		.allows_new_keywords = view->allows_new_keywords,
 		.is_new_epoch = view->is_new_epoch,
+		.is_put_back = view->is_put_back,
 		.message_row_count = FAKE_ROW_CHUNK,
 	};
 
@@ -593,8 +594,11 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	view.highest_modseq = server.has_condstore ? mailbox->modseq : 0;
 	view.permanent_flags.system = FLAG_ALL_SYSTEM;
 	view.allows_new_keywords = true;
-	view.is_new_epoch = known->uid_validity != 0 &&
-		known->uid_validity != mailbox->uid_validity;
+	view.is_put_back = known->uid_validity == mailbox->uid_validity &&
+		known->uid_next > mailbox->uid_next;
+	view.is_new_epoch = view.is_put_back ||
+		(known->uid_validity != 0 &&
+			known->uid_validity != mailbox->uid_validity);
 	if (getenv("WORLD_LOG") != NULL)
 		printf("  anchor %u -> %u, next %u -> %u\n", (unsigned)anchor,
 			(unsigned)view.highest_modseq, known->uid_next,

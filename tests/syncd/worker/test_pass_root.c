@@ -1,5 +1,5 @@
-/* A Maildir that was put back to an older state, or whose disk has another
-   number, in whole passes. */
+/* A side that was put back to an older state, or a Maildir whose disk or
+   directory is another one, in whole passes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -257,6 +257,48 @@ static void test_another_number_for_the_disk_changes_nothing(void **state)
 	world_finish(&world);
 }
 
+/* ---- The server ---- */
+
+/* As it was before the last message came; then another one may come, and have
+   its UID. */
+static void put_back(struct world *world, const char *name, bool has_other)
+{
+	struct fake_mailbox *mailbox = fake_mailbox(name);
+	struct fake_message *last = &mailbox->messages[mailbox->count - 1];
+
+	free(last->body);
+	if (has_other) {
+		last->body = world_message(world);
+		return;
+	}
+	memset(last, 0, sizeof(*last));
+	mailbox->count--;
+	mailbox->uid_next--;
+}
+
+/* The numbers of Work are what they were. */
+static void test_a_server_put_back_is_matched_in_every_mailbox(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 46);
+	fake_create("Work");
+	world_deliver_there(&world, "INBOX", 3, FLAG_SEEN);
+	world_deliver_there(&world, "Work", 3, FLAG_SEEN);
+	world_converge(&world);
+	put_back(&world, "INBOX", false);
+	put_back(&world, "Work", true);
+	world_stop(&world);
+	world_converge(&world);
+	/* What the server has is here, and what it lost is held. */
+	assert_int_equal(local_count(&world, "INBOX"), 3);
+	assert_int_equal(local_count(&world, "Work"), 4);
+	assert_int_equal(fake_mailbox("INBOX")->count, 2);
+	assert_int_equal(fake_mailbox("Work")->count, 3);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +312,8 @@ int main(void)
 		cmocka_unit_test(test_a_disk_unmounted_meanwhile_is_no_copy),
 		cmocka_unit_test(
 			test_a_maildir_replaced_meanwhile_is_the_one_that_counts),
+		cmocka_unit_test(
+			test_a_server_put_back_is_matched_in_every_mailbox),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));

@@ -133,6 +133,7 @@ static void test_another_uidvalidity_is_a_new_epoch(void **state)
 		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n% OK\r\n");
 	observe(&scene, &KNOWN, &view);
 	assert_true(view.is_new_epoch && view.has_listing);
+	assert_false(view.is_put_back);
 	assert_true(uid_set_is_empty(&view.vanished));
 	assert_int_equal(view.uid_validity, 8);
 	assert_int_equal(view.uid_next, 2);
