@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "syncd/reconciler/decide.h"
 #include "syncd/reconciler/merge.h"
+#include "syncd/worker/local.h"
 
 /* Uploads are read and sent by the window, so that memory stays bounded. */
 #define UPLOAD_WINDOW 500
@@ -418,6 +419,9 @@ static bool transfer_arrivals(struct account *account,
 
 /* ---- Stages of the plan ---- */
 
+/* What both sides have alike may be here by a rename of ours that was cut off
+   before it was durable. A power cut would undo it, and that would look like
+   somebody's change. */
 static bool apply_settle(struct account *account,
 	const struct operation *operations, size_t count, struct error *error)
 {
@@ -428,10 +432,15 @@ static bool apply_settle(struct account *account,
 	for (size_t i = 0; i < count; i++) {
 		struct pair pair = *operations[i].pair;
 
+		/* What is new was made durable when it was bound. */
+		if (pair.synced.is_set &&
+			pair.local.presence == PRESENCE_PRESENT)
+			local_doubt(account, &pair);
 		apply_agree(&pair, &stage.policy);
 		stage_put(&stage, &pair, "in agreement");
 	}
-	is_done = stage_commit(&stage, error);
+	is_done = local_make_durable(account, error) &&
+		stage_commit(&stage, error);
 	stage_finish(&stage);
 	return is_done;
 }

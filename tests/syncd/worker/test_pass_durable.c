@@ -338,6 +338,28 @@ static void test_what_was_copied_over(void **state)
 	end(&world, 1);
 }
 
+static void test_what_both_sides_flagged_alike(void **state)
+{
+	struct fake_message *message;
+	struct world world;
+	char *from, *to;
+
+	(void)state;
+	begin(&world, "");
+	message = fake_deliver(fake_mailbox("INBOX"), MESSAGE, FLAG_ANSWERED);
+	world_converge(&world);
+	from = find_path(&world, "INBOX");
+	assert_string_equal(from + strlen(from) - 4, ":2,R");
+	to = alloc_format("%sS", from);
+	assert_int_equal(rename(from, to), 0);
+	message->flags.system |= FLAG_SEEN;
+	fake_touch(fake_mailbox("INBOX"), message);
+	world_converge(&world);
+	free(to);
+	free(from);
+	end(&world, 1);
+}
+
 /* The file is there, its name is not on the disk, and the next start finds it
    where it wanted to put it. */
 static void test_what_was_downloaded_and_not_noted(void **state)
@@ -366,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_copied_and_removed),
 		cmocka_unit_test(test_what_was_moved),
 		cmocka_unit_test(test_what_was_copied_over),
+		cmocka_unit_test(test_what_both_sides_flagged_alike),
 		cmocka_unit_test(test_what_was_downloaded_and_not_noted),
 	};
 
