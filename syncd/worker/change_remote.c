@@ -5,6 +5,9 @@
 #include "syncd/worker/clock.h"
 #include "syncd/worker/verify.h"
 
+/* STOREs of one message that are not answered for, before it is held. */
+#define UNTOLD_MAX 4
+
 /* Messages of one stage's group that are still as planned, reloaded. */
 struct group {
 	struct account *account;
@@ -76,6 +79,41 @@ static size_t take_same(const struct operation *operations, size_t count,
 	return same_count;
 }
 
+/* It may be gone: who removed it did not know of this. Or somebody else was
+   there in between. The next look tells, and what is merged then is tried
+   again; but a server that never says what it did is not asked for ever. */
+static bool note_untold(
+	struct group *group, const struct uid_set *told, struct error *error)
+{
+	struct account *account = group->account;
+
+	if (!state_begin(account->state, error))
+		return false;
+	for (size_t i = 0; i < group->count; i++) {
+		struct pair *pair = &group->pairs[i];
+
+		if (uid_set_contains(told, pair->remote.uid))
+			continue;
+		if (pair->attempt_count >= UNTOLD_MAX) {
+			account_hold(account, pair, HOLD_REFUSED,
+				"the server does not say that it changed the "
+				"flags");
+			continue;
+		}
+		pair->attempt_count++;
+		state_pair_put(account->state, pair);
+	}
+	return state_commit(account->state, error);
+}
+
+static bool are_all_told(const struct group *group, const struct uid_set *told)
+{
+	for (size_t i = 0; i < group->count; i++)
+		if (!uid_set_contains(told, group->pairs[i].remote.uid))
+			return false;
+	return true;
+}
+
 static bool store_same(struct account *account, struct account_folder *folder,
 	const struct operation *operations, size_t count, struct error *error)
 {
@@ -89,20 +127,21 @@ static bool store_same(struct account *account, struct account_folder *folder,
 		.unchanged_since = folder->record.highest_modseq,
 		.told = &told,
 	};
-	bool is_done, is_sure = true;
+	bool is_done;
 
 	group_init(&group, account, operations, count);
 	is_done = uid_set_is_empty(&group.uids) ||
 		remote_store(account->remote, &store, &modified, error);
+	if (is_done && !are_all_told(&group, &told)) {
+		look_again(account, folder);
+		is_done = note_untold(&group, &told, error);
+	}
 	for (size_t i = 0; is_done && i < group.count; i++) {
 		struct pair *pair = &group.pairs[i];
 		struct flags kept;
 
-		/* It may be gone: who removed it did not know of this. */
-		if (!uid_set_contains(&told, pair->remote.uid)) {
-			is_sure = false;
+		if (!uid_set_contains(&told, pair->remote.uid))
 			continue;
-		}
 		kept = flags_without(
 			&pair->remote.flags, &operations[0].remove);
 		pair->remote.flags = flags_or(&kept, &operations[0].add);
@@ -110,9 +149,6 @@ static bool store_same(struct account *account, struct account_folder *folder,
 		stage_put(&group.stage, pair, "flags set on the server");
 		account->counters.flagged_remote++;
 	}
-	/* Somebody else was there in between: read, merge, try again. */
-	if (!is_sure)
-		look_again(account, folder);
 	is_done = is_done && stage_commit(&group.stage, error);
 	group_finish(&group);
 	uid_set_finish(&modified);

@@ -234,17 +234,17 @@ bool remote_fetch_headers(struct remote *remote, const struct uid_set *uids,
 	const struct remote_sink *sink, struct uid_set *refused,
 	struct error *error) MUST_CHECK;
 
-/* UID STORE +FLAGS.SILENT / -FLAGS.SILENT; an empty set is skipped.
+/* UID STORE +FLAGS / -FLAGS, with .SILENT where nothing is asked that only the
+   answer tells; an empty set is skipped.
    `unchanged_since` 0 = unconditional. UIDs somebody else changed since are
    added to `modified` and were not touched. */
 struct remote_store {
 	const struct uid_set *uids;
 	const struct flags *add, *remove; /* NULL = none */
 	uint64_t unchanged_since;
-	/* Those that were changed for all that is known are added: each that
-	   the server told of, or, where it tells nothing of what it does (it
-	   does with a condition: RFC 7162, 3.1.3), all but the modified. NULL =
-	   not wanted. */
+	/* Those the server told of, so that they were there and were changed,
+	   are added. STORE for a UID that is gone is OK, too. NULL = not
+	   wanted. */
 	struct uid_set *told;
 };
 bool remote_store(struct remote *remote, const struct remote_store *store,

@@ -160,6 +160,14 @@ static bool is_conditional(
 		!remote->selection.has_no_modseq;
 }
 
+/* A condition has every change told of (RFC 7162, 3.1.3). Without one only the
+   answer that .SILENT suppresses shows that there was a message to change. */
+static bool is_silent(
+	const struct remote *remote, const struct remote_store *store)
+{
+	return store->told == NULL || is_conditional(remote, store);
+}
+
 static void keep_only(struct uid_set *uids, const struct uid_set *kept)
 {
 	struct uid_set others = { 0 };
@@ -195,14 +203,15 @@ static bool store_one(struct remote *remote, const struct remote_store *store,
 	if (is_conditional(remote, store))
 		buf_add_format(&tail, "(UNCHANGEDSINCE %" PRIu64 ") ",
 			store->unchanged_since);
-	buf_add_text(&tail, is_add ? "+FLAGS.SILENT " : "-FLAGS.SILENT ");
+	buf_add_format(&tail, "%cFLAGS%s ", is_add ? '+' : '-',
+		is_silent(remote, store) ? ".SILENT" : "");
 	remote_write_flags(remote, flags, &tail);
 	job.tail = buf_text(&tail);
 	is_done = run_job(&job, uids, error);
 	buf_finish(&tail);
 	uid_set_remove_set(uids, &stored.modified);
 	uid_set_add_set(modified, &stored.modified);
-	if (store->told != NULL && is_conditional(remote, store))
+	if (store->told != NULL)
 		keep_only(uids, &stored.told);
 	uid_set_finish(&stored.modified);
 	uid_set_finish(&stored.told);
@@ -220,9 +229,12 @@ bool remote_store(struct remote *remote, const struct remote_store *store,
 		return false;
 	uid_set_copy(&left, store->uids);
 	is_done = store_one(remote, store, &left, true, &failed, error);
-	/* Our own change raised the MODSEQ: the condition was checked once. */
-	if (store->add != NULL && !flags_is_empty(store->add))
+	/* Our own change raised the MODSEQ: the condition was checked once, and
+	   so was who is there. */
+	if (store->add != NULL && !flags_is_empty(store->add)) {
 		second.unchanged_since = 0;
+		second.told = NULL;
+	}
 	is_done = is_done &&
 		store_one(remote, &second, &left, false, &failed, error);
 	if (is_done && store->told != NULL)

@@ -747,8 +747,9 @@ bool remote_store(struct remote *remote, const struct remote_store *store,
 			uid_set_add(modified, message->uid);
 			continue;
 		}
-		store_one(mailbox, message, store);
-		if (store->told != NULL)
+		if (!server.ignores_stores)
+			store_one(mailbox, message, store);
+		if (store->told != NULL && !server.hides_stores)
 			uid_set_add(store->told, message->uid);
 	}
 	return end(remote, error);

@@ -52,8 +52,10 @@ struct fake_server {
 	const char *silent;  /* this mailbox gives no STATUS; or NULL */
 	/* Of this one a listing ends with NO, after its chunks; or NULL. */
 	const char *breaks_off;
-	bool rewrites;      /* what is uploaded gets one header more */
-	const char *poison; /* messages that contain it are refused; or NULL */
+	bool hides_stores;   /* a STORE is OK, without a word of what it did */
+	bool ignores_stores; /* and does nothing */
+	bool rewrites;       /* what is uploaded gets one header more */
+	const char *poison;  /* messages that contain it are refused; or NULL */
 	/* Called in between, as a second client would act. */
 	void (*interfere)(void *data);
 	void *data;

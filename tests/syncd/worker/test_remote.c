@@ -248,6 +248,35 @@ static void test_what_somebody_else_changed_is_left_alone(void **state)
 	scene_close(&scene);
 }
 
+/* STORE of what is gone is OK, so only the answer tells who was there; one
+   without UID tells of nobody. */
+static void test_without_a_condition_the_answer_tells_who_is_there(void **state)
+{
+	struct scene scene;
+	struct flags seen = { .system = FLAG_SEEN };
+	struct flags draft = { .system = FLAG_DRAFT };
+	struct uid_set uids = { 0 }, told = { 0 };
+	struct remote_store store = { &uids, &seen, &draft, 0, &told };
+
+	(void)state;
+	script_init(&scene.script, "UIDPLUS MOVE");
+	script_add(&scene.script, "SELECT box", SELECTED("") "% OK\r\n");
+	script_add(&scene.script, "UID STORE 1:3 +FLAGS (\\Seen)",
+		"* 1 FETCH (FLAGS (\\Seen) UID 1)\r\n"
+		"* 2 FETCH (FLAGS (\\Seen))\r\n% OK\r\n");
+	script_add(&scene.script, "UID STORE 1 -FLAGS.SILENT (\\Draft)",
+		"% OK\r\n");
+	select_box(&scene);
+	uid_set_add_range(&uids, 1, 3);
+	expect(remote_store(scene.remote, &store, NULL, &scene.error),
+		&scene.error);
+	assert_int_equal(uid_set_count(&told), 1);
+	assert_true(uid_set_contains(&told, 1));
+	uid_set_finish(&uids);
+	uid_set_finish(&told);
+	scene_close(&scene);
+}
+
 static void test_a_receipt_that_does_not_add_up_is_none(void **state)
 {
 	struct scene scene;
@@ -491,6 +520,8 @@ int main(void)
 			test_one_refused_message_does_not_hide_the_others),
 		cmocka_unit_test(test_a_cut_in_a_body_is_told_to_the_sink),
 		cmocka_unit_test(test_what_somebody_else_changed_is_left_alone),
+		cmocka_unit_test(
+			test_without_a_condition_the_answer_tells_who_is_there),
 		cmocka_unit_test(test_a_receipt_that_does_not_add_up_is_none),
 		cmocka_unit_test(test_login_failures_say_what_can_be_done),
 		cmocka_unit_test(test_exchange_lets_in_who_has_no_mailbox),
