@@ -324,10 +324,13 @@ static void check_frontier(const struct survey *survey,
 	}
 }
 
-/* What was expunged before the anchor is never told again. */
+/* What was expunged before the anchor is never told again, by a server that
+   tells of it: without QRESYNC it is found out by counting. */
 static void check_gone(const struct survey *survey, const struct folder *folder,
 	const struct sim_mailbox *mailbox)
 {
+	if ((survey->world->kind.abilities & SIM_QRESYNC) == 0)
+		return;
 	for (size_t i = 0; i < mailbox->gone_count; i++) {
 		const struct sim_gone *gone = &mailbox->gone[i];
 
