@@ -85,6 +85,16 @@ static void find_all(struct place *places)
 	}
 }
 
+/* What was fetched, and is not on record as here, may not be on the disk yet.
+ */
+static bool is_there_to_stay(unsigned number, const struct place *place)
+{
+	const struct fate *fate = &oracle.fates[number];
+
+	return place->file_count == 1 && place->message_count == 1 &&
+		(fate->fetched == 0 || fate->was_settled);
+}
+
 /* Some servers give new UIDs, and operators do. */
 static bool has_same_uid(const struct place *a, const struct place *b)
 {
@@ -133,8 +143,7 @@ void oracle_quiet_look(void)
 			place_clear(&known[i]);
 		} else if (known[i].path != NULL) {
 			compare(i, &known[i], &now[i]);
-		} else if (now[i].file_count == 1 &&
-			now[i].message_count == 1) {
+		} else if (is_there_to_stay(i, &now[i])) {
 			known[i] = now[i];
 			now[i].path = NULL;
 		}
