@@ -354,6 +354,8 @@ static void server_changed(const char *change, const char *mailbox,
 
 	if (strcmp(change, "append") == 0)
 		fate->sent++;
+	if (strcmp(change, "copy") == 0)
+		fate->is_copied = true;
 	seam_log("server: %s %s UID %u (message %u)", change, mailbox,
 		message->uid, number);
 	if (strcmp(change, "store") == 0)

@@ -23,6 +23,7 @@ struct fate {
 	uint16_t sent, fetched, lost;
 	uint16_t before_here, before_there; /* a restore */
 	bool is_touched, is_moved;
+	bool is_copied; /* on the server, by the product */
 	/* Who set its flags since both sides were equal, and to what. */
 	uint8_t flagged_sides; /* FLAGGED_… */
 	uint32_t wanted_flags;

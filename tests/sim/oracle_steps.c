@@ -165,13 +165,20 @@ static bool has_open_intent(uint64_t mid, struct intent *intent)
 	return state_intent_of_mid(open_state(), mid, intent);
 }
 
+/* Without MOVE it is there twice for a while. Somebody who removed the copy
+   then removed the message: the source only waits for its turn. */
+static bool has_lost_copy(const struct fate *fate)
+{
+	return fate->is_copied && fate->removed > 0;
+}
+
 /* Among other copies of one content it cannot be told which one is meant. */
 static bool is_only_one(unsigned number)
 {
 	const struct fate *fate = &oracle.fates[number];
 
 	return number != 0 && fate->made == 1 && !fate->is_blurred &&
-		!oracle.is_blurred;
+		!has_lost_copy(fate) && !oracle.is_blurred;
 }
 
 /* The state that is on the disk when a side is removed: gone on the other side,
