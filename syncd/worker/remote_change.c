@@ -229,12 +229,9 @@ bool remote_store(struct remote *remote, const struct remote_store *store,
 		return false;
 	uid_set_copy(&left, store->uids);
 	is_done = store_one(remote, store, &left, true, &failed, error);
-	/* Our own change raised the MODSEQ: the condition was checked once, and
-	   so was who is there. */
-	if (store->add != NULL && !flags_is_empty(store->add)) {
+	/* Our own change raised the MODSEQ: the condition was checked once. */
+	if (store->add != NULL && !flags_is_empty(store->add))
 		second.unchanged_since = 0;
-		second.told = NULL;
-	}
 	is_done = is_done &&
 		store_one(remote, &second, &left, false, &failed, error);
 	if (is_done && store->told != NULL)

@@ -263,9 +263,10 @@ static void test_without_a_condition_the_answer_tells_who_is_there(void **state)
 	script_add(&scene.script, "SELECT box", SELECTED("") "% OK\r\n");
 	script_add(&scene.script, "UID STORE 1:3 +FLAGS (\\Seen)",
 		"* 1 FETCH (FLAGS (\\Seen) UID 1)\r\n"
-		"* 2 FETCH (FLAGS (\\Seen))\r\n% OK\r\n");
-	script_add(&scene.script, "UID STORE 1 -FLAGS.SILENT (\\Draft)",
-		"% OK\r\n");
+		"* 2 FETCH (FLAGS (\\Seen))\r\n"
+		"* 3 FETCH (FLAGS (\\Seen) UID 3)\r\n% OK\r\n");
+	script_add(&scene.script, "UID STORE 1,3 -FLAGS (\\Draft)",
+		"* 1 FETCH (FLAGS (\\Seen) UID 1)\r\n% OK\r\n");
 	select_box(&scene);
 	uid_set_add_range(&uids, 1, 3);
 	expect(remote_store(scene.remote, &store, NULL, &scene.error),
