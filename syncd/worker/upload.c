@@ -250,6 +250,8 @@ static void bind(struct departing *file, struct account_folder *folder,
 	pair->remote.modseq = 0;
 	pair->remote.absent_since = 0;
 	pair->remote.flags = append->flags;
+	/* Was it there before, its id went with it (RFC 8474, 5.1). */
+	pair->content.email_id = 0;
 	pair->synced.is_set = false;
 	apply_agree(pair, &stage->policy);
 	stage_put(stage, pair, "uploaded");

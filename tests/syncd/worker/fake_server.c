@@ -118,6 +118,7 @@ static struct fake_message *add(struct fake_mailbox *mailbox, char *body,
 	message->modseq = ++mailbox->modseq;
 	message->flags = *flags;
 	message->date = date;
+	message->email_id = ++server.last_email_id;
 	message->body = body;
 	show("comes:", mailbox, message->uid, body);
 	return message;
@@ -173,7 +174,8 @@ void fake_move(struct fake_mailbox *from, uint32_t uid, struct fake_mailbox *to)
 	if (fake_find(from, uid) == NULL)
 		return;
 	taken = take(from, uid);
-	add(to, taken.body, &taken.flags, taken.date);
+	add(to, taken.body, &taken.flags, taken.date)->email_id =
+		taken.email_id;
 }
 
 void fake_rename(const char *from, const char *to)
@@ -508,6 +510,7 @@ static struct remote_message row(const struct fake_message *message)
 		.modseq = server.has_condstore ? message->modseq : 0,
 		.size = strlen(message->body),
 		.internal_date = message->date,
+		.email_id = server.has_email_ids ? message->email_id : 0,
 		.flags = message->flags,
 	};
 }
@@ -789,7 +792,8 @@ static bool transfer(struct remote *remote, const struct uid_set *uids,
 			fake_move(from, uid, to);
 		else
 			add(to, alloc_text(message->body), &message->flags,
-				message->date);
+				message->date)
+				->email_id = message->email_id;
 	}
 	*receipt_out = receipt;
 	return end(remote, error);

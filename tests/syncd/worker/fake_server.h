@@ -21,7 +21,8 @@ struct fake_message {
 	uint64_t modseq;
 	struct flags flags;
 	int64_t date;
-	char *body; /* CRLF line ends, NUL-terminated */
+	uint64_t email_id; /* kept by a move or copy */
+	char *body;        /* CRLF line ends, NUL-terminated */
 };
 
 struct fake_gone {
@@ -44,7 +45,9 @@ struct fake_server {
 	uint32_t next_validity;
 	/* What it offers. */
 	bool has_qresync, has_condstore, has_uidplus, has_move, has_receipts;
-	bool has_multiappend;   /* batches of three */
+	bool has_multiappend; /* batches of three */
+	bool has_email_ids;
+	uint64_t last_email_id;
 	uint64_t message_limit; /* 0 = none; a COPY of more is refused */
 	bool lists_nothing;
 	const char *hides;   /* this mailbox is not listed; or NULL */

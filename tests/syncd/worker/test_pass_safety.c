@@ -543,6 +543,42 @@ static void test_other_message_under_a_known_uid_is_kept_and_read(void **state)
 	check_reuse(7, 0);
 }
 
+static void do_nothing(struct world *world)
+{
+	(void)world;
+}
+
+/* Kept here, it is a new message there, with another EMAILID: not one that has
+   taken the place of the old. */
+static void test_message_sent_once_more_is_removed_all_the_same(void **state)
+{
+	struct fake_mailbox *inbox;
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 29);
+	server.has_email_ids = true;
+	inbox = fake_mailbox("INBOX");
+	world_deliver_there(&world, "INBOX", 2, 0);
+	world_converge(&world);
+	local_set_letters(&world, "INBOX", 0, "F");
+	local_set_letters(&world, "INBOX", 1, "F");
+	fake_expunge(inbox, 1);
+	world_converge(&world);
+	world_check_equal(&world, 2);
+	assert_int_equal(inbox->messages[1].uid, 3);
+	local_remove(&world, "INBOX", 0);
+	local_remove(&world, "INBOX", 0);
+	at_first(&world, "fetch", do_nothing);
+	world_converge(&world);
+	/* Nothing had to be recognised by its header. */
+	assert_non_null(deed.call);
+	server.interfere = NULL;
+	world_check_equal(&world, 0);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 /* Some servers forget the date they were given: the header is the message. */
 static void test_message_with_a_wrong_date_is_deleted_all_the_same(void **state)
 {
@@ -811,6 +847,8 @@ int main(void)
 			test_listing_of_a_new_epoch_cut_off_goes_on_from_there),
 		cmocka_unit_test(
 			test_other_message_under_a_known_uid_is_kept_and_read),
+		cmocka_unit_test(
+			test_message_sent_once_more_is_removed_all_the_same),
 		cmocka_unit_test(
 			test_message_with_a_wrong_date_is_deleted_all_the_same),
 		cmocka_unit_test(
