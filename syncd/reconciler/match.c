@@ -94,7 +94,7 @@ static void ask_moved(struct matcher *matcher, const struct group *group)
 			ask_suspect(matcher, entry);
 }
 
-/* Equal size, header not known. */
+/* Equal size or date, header not known. */
 static void ask_headers(struct matcher *matcher, const struct group *group)
 {
 	if (!match_has_both_roles(group))
@@ -107,6 +107,8 @@ static void ask_headers(struct matcher *matcher, const struct group *group)
 			continue;
 		if (match_is_role(entry, MATCH_REMOTE_ARRIVAL))
 			ask(matcher, MATCH_NEED_REMOTE_HEADER, entry);
+		else if (match_is_role(entry, MATCH_LOCAL_ARRIVAL))
+			ask(matcher, MATCH_NEED_LOCAL_HASH, entry);
 		else
 			ask_suspect(matcher, entry);
 	}
@@ -307,6 +309,25 @@ static void match_remote(struct matcher *matcher)
 	}
 }
 
+/* Equal header: its bytes decide, whatever the server tells of their number. */
+static void ask_bytes(struct matcher *matcher, const struct group *group)
+{
+	if (match_has_both_roles(group) && !all_hashes_are_known(group))
+		ask_hashes(matcher, group);
+}
+
+/* Who is left may have a size that is not true. A message that is moved keeps
+   its date, and one that was sent has that of its file. */
+static void ask_dated(struct matcher *matcher)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(REMOTE_STAGES); i++)
+		match_for_each_group(
+			matcher, &REMOTE_STAGES[i], KEY_DATE, ask_headers);
+	for (size_t i = 0; i < ARRAY_LENGTH(REMOTE_STAGES); i++)
+		match_for_each_group(matcher, &REMOTE_STAGES[i],
+			KEY_HEADER_ALONE, ask_bytes);
+}
+
 struct match match_make(
 	struct arena *arena, const struct match_item *items, size_t item_count)
 {
@@ -317,6 +338,7 @@ struct match match_make(
 		match_local_moves,
 		ask_all_headers,
 		match_remote,
+		ask_dated,
 	};
 	struct matcher matcher = {
 		.arena = arena,

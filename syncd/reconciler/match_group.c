@@ -18,6 +18,21 @@ static int compare_numbers(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
+/* A file that goes up takes its mtime along. */
+static int64_t date_of(const struct entry *entry)
+{
+	return match_is_role(entry, MATCH_LOCAL_ARRIVAL)
+		? entry->item->pair->local.mtime
+		: match_content(entry)->internal_date;
+}
+
+static int compare_dates(const struct entry *a, const struct entry *b)
+{
+	int64_t first = date_of(a), second = date_of(b);
+
+	return (first > second) - (first < second);
+}
+
 static int compare_keys(
 	const struct entry *a_entry, const struct entry *b_entry, enum key key)
 {
@@ -37,6 +52,10 @@ static int compare_keys(
 		return order != 0
 			? order
 			: compare_numbers(a->header_hash, b->header_hash);
+	case KEY_DATE:
+		return compare_dates(a_entry, b_entry);
+	case KEY_HEADER_ALONE:
+		return compare_numbers(a->header_hash, b->header_hash);
 	}
 	return 0;
 }
@@ -75,6 +94,8 @@ DEFINE_COMPARE(compare_email, KEY_EMAIL)
 DEFINE_COMPARE(compare_hash, KEY_HASH)
 DEFINE_COMPARE(compare_size, KEY_SIZE)
 DEFINE_COMPARE(compare_header, KEY_HEADER)
+DEFINE_COMPARE(compare_date, KEY_DATE)
+DEFINE_COMPARE(compare_header_alone, KEY_HEADER_ALONE)
 #undef DEFINE_COMPARE
 
 static int (*const COMPARE[][2])(const void *, const void *) = {
@@ -82,6 +103,9 @@ static int (*const COMPARE[][2])(const void *, const void *) = {
 	[KEY_HASH] = { compare_hash, compare_hash_in_folder },
 	[KEY_SIZE] = { compare_size, compare_size_in_folder },
 	[KEY_HEADER] = { compare_header, compare_header_in_folder },
+	[KEY_DATE] = { compare_date, compare_date_in_folder },
+	[KEY_HEADER_ALONE] = { compare_header_alone,
+		compare_header_alone_in_folder },
 };
 
 static bool has_key(const struct entry *entry, enum key key)
@@ -97,6 +121,10 @@ static bool has_key(const struct entry *entry, enum key key)
 		return content->size != 0 || content->has_hash;
 	case KEY_HEADER:
 		return content->size != 0 && content->header_hash != 0;
+	case KEY_DATE:
+		return date_of(entry) != 0;
+	case KEY_HEADER_ALONE:
+		return content->header_hash != 0;
 	}
 	return false;
 }

@@ -16,6 +16,8 @@ enum key {
 	KEY_HASH,   /* hash */
 	KEY_SIZE,   /* size */
 	KEY_HEADER, /* size, then header hash */
+	KEY_DATE,   /* INTERNALDATE; of a file on its way there its mtime */
+	KEY_HEADER_ALONE, /* header hash, whatever the sizes */
 };
 
 /* Which roles meet, and whether only within one folder. */

@@ -134,7 +134,6 @@ static bool take_changed(
 		message->internal_date != content->internal_date)
 		return false;
 	content->size = message->size;
-	content->header_hash = 0;
 	content->email_id = message->email_id;
 	return true;
 }

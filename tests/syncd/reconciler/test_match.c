@@ -15,7 +15,8 @@
 #define CALL_COUNT_MAX  40
 #define SEED_COUNT      20000
 #define CONTENT_COUNT   7
-#define OCTETS_PER_FILE 10 /* more with CRLF line ends than on disk */
+#define OCTETS_PER_FILE 10         /* more with CRLF line ends than on disk */
+#define DATE            1700000000 /* and as many seconds as the truth */
 
 /* What the messages really are. 1 and 2 differ in size; 3 and 4 only in their
    bodies, and have no Message-ID; 5 has the size of 1, another header; 6 the
@@ -41,6 +42,7 @@ struct world {
 	size_t need_count[MATCH_NEED_REMOTE_HASH + 1];
 	uint64_t seed;
 	unsigned refusal; /* one in so many needs is given up; 0 = none */
+	bool lies;        /* the server tells sizes that are not true */
 };
 
 static uint32_t random_below(struct world *world, uint32_t limit)
@@ -77,9 +79,12 @@ static struct pair *add_item(struct world *world, enum match_role role,
 	world->items[index] =
 		(struct match_item){ role, pair, folder_id, false };
 	pair->local.size = CONTENTS[truth].size - OCTETS_PER_FILE;
+	pair->content.internal_date = DATE + truth;
 	switch (role) {
 	case MATCH_LOCAL_ARRIVAL:
 		pair->local.presence = PRESENCE_PRESENT;
+		pair->local.mtime = DATE + truth;
+		pair->content.internal_date = 0;
 		break;
 	case MATCH_LOCAL_SUSPECT:
 		pair->local.presence = PRESENCE_ABSENT;
@@ -89,6 +94,8 @@ static struct pair *add_item(struct world *world, enum match_role role,
 	case MATCH_REMOTE_ARRIVAL:
 		pair->remote.presence = PRESENCE_PRESENT;
 		pair->content.size = CONTENTS[truth].size;
+		if (world->lies)
+			pair->content.size -= OCTETS_PER_FILE;
 		pair->local.size = 0;
 		break;
 	case MATCH_REMOTE_SUSPECT:
@@ -396,6 +403,29 @@ static void test_a_suspect_without_a_hash_is_asked_for_elsewhere(void **state)
 	assert_int_equal(world->need_count[MATCH_NEED_LOCAL_HASH], 1);
 }
 
+/* Moved there; delivered before a crash, with the date of its message. */
+static void test_a_size_that_is_not_true_parts_nobody(void **state)
+{
+	struct world *world = *state;
+
+	world->lies = true;
+	add_item(world, MATCH_REMOTE_SUSPECT, 1, 1);
+	add_item(world, MATCH_REMOTE_ARRIVAL, 2, 1);
+	run(world);
+	assert_true(world->is_bound[0]);
+	reset(world);
+	add_item(world, MATCH_LOCAL_ARRIVAL, 1, 3);
+	add_item(world, MATCH_REMOTE_ARRIVAL, 1, 3);
+	run(world);
+	assert_true(world->is_bound[0]);
+	/* Without its date nothing tells which bytes to read. */
+	reset(world);
+	add_item(world, MATCH_REMOTE_SUSPECT, 1, 1);
+	add_item(world, MATCH_REMOTE_ARRIVAL, 2, 1)->content.internal_date = 1;
+	run(world);
+	assert_int_equal(needs_of(world), 0);
+}
+
 static size_t count_free(
 	const struct world *world, enum match_role role, unsigned truth)
 {
@@ -470,6 +500,7 @@ static void test_only_equal_content_is_bound_and_all_of_it(void **state)
 
 		reset(world);
 		world->refusal = seed % 2 == 0 ? 0 : 4;
+		world->lies = seed % 3 == 0;
 		for (uint32_t i = 0; i < count; i++)
 			add_random(world);
 		run(world);
@@ -493,6 +524,7 @@ int main(void)
 		TEST(test_a_move_here_comes_before_a_meeting),
 		TEST(test_one_that_was_given_up_makes_the_others_be_read),
 		TEST(test_a_suspect_without_a_hash_is_asked_for_elsewhere),
+		TEST(test_a_size_that_is_not_true_parts_nobody),
 		TEST(test_twins_stay_twins),
 		TEST(test_only_equal_content_is_bound_and_all_of_it),
 #undef TEST
