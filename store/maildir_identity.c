@@ -108,36 +108,47 @@ static bool parse_generation(
 	return true;
 }
 
-static void read_generation(int fd, struct maildir_identity *identity)
+/* No attributes here, or none of ours: device, inode and fsid have to do. */
+static bool is_without_attributes(int number)
+{
+	return number == ENOTSUP || number == EPERM || number == ENOSYS ||
+		number == EACCES;
+}
+
+/* One that is not there, or is too long to be ours, is no mark; one that cannot
+   be read now tells nothing. */
+static bool read_generation(
+	int fd, struct maildir_identity *identity, struct error *error)
 {
 	char text[MAILDIR_ACCOUNT_SIZE_MAX + 32];
 	ssize_t size = fgetxattr(fd, ATTRIBUTE, text, sizeof(text));
 
-	if (size < 0) {
-		identity->supports_generation =
-			errno != ENOTSUP && errno != EPERM && errno != ENOSYS;
-		return;
-	}
-	identity->supports_generation = true;
+	if (size < 0 && errno != ENODATA && errno != ERANGE &&
+		!is_without_attributes(errno))
+		return error_set_errno(
+			error, "cannot read the attribute '%s'", ATTRIBUTE);
+	identity->supports_generation =
+		size >= 0 || !is_without_attributes(errno);
 	identity->has_generation =
-		parse_generation(text, (size_t)size, identity);
+		size >= 0 && parse_generation(text, (size_t)size, identity);
+	return true;
 }
 
-uint64_t directory_identity(int fd, const char *name)
+bool directory_identity(int fd, uint64_t *identity_out)
 {
 	/* Odd, and its bits are spread: different times give different sums. */
 	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
 	struct statx stat;
 
-	if (statx(fd, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
+	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
 		    STATX_INO | STATX_BTIME, &stat) == -1)
-		return 0;
-	if ((stat.stx_mask & STATX_BTIME) == 0)
-		return stat.stx_ino;
-	return stat.stx_ino +
-		factor *
-		((uint64_t)stat.stx_btime.tv_sec * 1000000000 +
-			stat.stx_btime.tv_nsec);
+		return false;
+	*identity_out = stat.stx_ino;
+	if ((stat.stx_mask & STATX_BTIME) != 0)
+		*identity_out += factor *
+			((uint64_t)stat.stx_btime.tv_sec * 1000000000 +
+				stat.stx_btime.tv_nsec);
+	return true;
 }
 
 /* What MAILDIR_UUID_COMMAND fills in. */
@@ -180,22 +191,24 @@ bool maildir_identity(struct maildir *maildir, const char *path,
 {
 	struct maildir_identity identity = { .device = 0 };
 	struct stat stat;
+	bool is_read = false;
 	int fd = open_directory(maildir, path, error);
 
 	if (fd == -1)
 		return false;
-	if (fstat(fd, &stat) == -1) {
+	if (fstat(fd, &stat) == -1 ||
+		!directory_identity(fd, &identity.inode)) {
 		error_set_errno(error, "cannot stat a directory");
-		(void)close(fd);
-		return false;
+		goto out;
 	}
 	identity.device = (uint64_t)stat.st_dev;
-	identity.inode = directory_identity(fd, "");
 	identity.fsid = file_system_id(fd);
-	read_generation(fd, &identity);
+	is_read = read_generation(fd, &identity, error);
+	if (is_read)
+		*identity_out = identity;
+out:
 	(void)close(fd);
-	*identity_out = identity;
-	return true;
+	return is_read;
 }
 
 static bool write_generation(
@@ -203,10 +216,7 @@ static bool write_generation(
 {
 	if (fsetxattr(fd, ATTRIBUTE, text->data, text->size, 0) == 0)
 		return directory_sync(fd, ".", error);
-	/* No attributes here, or none of ours: device, inode and fsid have to
-	   do. */
-	if (errno == ENOTSUP || errno == EPERM || errno == ENOSYS ||
-		errno == EACCES)
+	if (is_without_attributes(errno))
 		return true;
 	return error_set_errno(
 		error, "cannot set the attribute '%s'", ATTRIBUTE);

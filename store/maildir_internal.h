@@ -36,8 +36,8 @@ int directory_open(int fd, const char *path) MUST_CHECK;
 
 /* What tells a directory from another one made later, also when that one got
    the same inode, as after a restore: the inode, and the time of birth where
-   the file system keeps one. `name` as in fstatat(); 0 when it fails. */
-uint64_t directory_identity(int fd, const char *name) MUST_CHECK;
+   the file system keeps one. False and errno when it cannot be told now. */
+bool directory_identity(int fd, uint64_t *identity_out) MUST_CHECK;
 
 /* renameat2(RENAME_NOREPLACE) of a file, or link and unlink where the file
    system cannot do that. 0, or -1 and errno. */

@@ -28,17 +28,44 @@ static bool is_part_name(const char *name)
 		strcmp(name, "tmp") == 0;
 }
 
-static bool has_directory(int fd, const char *name)
+/* What a name is. What cannot be looked at is not taken for absent. */
+enum child {
+	CHILD_NONE, /* went away, or nothing that matters */
+	CHILD_DIRECTORY,
+	CHILD_LINK, /* a symbolic link to a directory */
+	CHILD_ERROR,
+};
+
+static bool is_away(int number)
+{
+	return number == ENOENT || number == ENOTDIR;
+}
+
+static enum child look_at(struct listing *listing, int fd, const char *name)
 {
 	struct stat stat;
 
-	return fstatat(fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
-		S_ISDIR(stat.st_mode);
+	if (fstatat(fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0)
+		return S_ISDIR(stat.st_mode)    ? CHILD_DIRECTORY
+			: S_ISLNK(stat.st_mode) ? CHILD_LINK
+						: CHILD_NONE;
+	if (is_away(errno))
+		return CHILD_NONE;
+	error_set_errno(listing->error, "cannot stat '%s'", name);
+	return CHILD_ERROR;
 }
 
-static bool is_folder(int fd)
+static bool is_folder(struct listing *listing, int fd, bool *is_folder_out)
 {
-	return has_directory(fd, "cur") && has_directory(fd, "new");
+	enum child cur = look_at(listing, fd, "cur");
+	enum child new = CHILD_NONE;
+
+	if (cur == CHILD_DIRECTORY)
+		new = look_at(listing, fd, "new");
+	if (cur == CHILD_ERROR || new == CHILD_ERROR)
+		return false;
+	*is_folder_out = new == CHILD_DIRECTORY;
+	return true;
 }
 
 static struct maildir_folder *listing_push(
@@ -78,11 +105,10 @@ static bool add_folder(struct listing *listing, const char *directory, int fd)
 
 	if (folder == NULL)
 		return false;
-	if (fstat(fd, &stat) == -1)
+	if (fstat(fd, &stat) == -1 || !directory_identity(fd, &folder->inode))
 		return error_set_errno(
 			listing->error, "cannot stat '%s'", directory);
 	folder->device = (uint64_t)stat.st_dev;
-	folder->inode = directory_identity(fd, "");
 	if (folder_path_from_directory(
 		    directory, listing->maildir->layout, &path, &problem))
 		folder->path = arena_text(listing->arena, buf_text(&path));
@@ -92,28 +118,24 @@ static bool add_folder(struct listing *listing, const char *directory, int fd)
 	return true;
 }
 
-/* What to do with one name found in a directory. */
-enum child {
-	CHILD_SKIP,
-	CHILD_DIRECTORY,
-	CHILD_LINK, /* a symbolic link to a directory */
-};
-
-static enum child look_at_child(int fd, const struct dirent *entry)
+static enum child look_at_child(
+	struct listing *listing, int fd, const struct dirent *entry)
 {
 	struct stat stat;
+	enum child child;
 
 	if (entry->d_type != DT_DIR && entry->d_type != DT_LNK &&
 		entry->d_type != DT_UNKNOWN)
-		return CHILD_SKIP;
+		return CHILD_NONE;
 	if (entry->d_type == DT_DIR)
 		return CHILD_DIRECTORY;
-	if (fstatat(fd, entry->d_name, &stat, 0) == -1 ||
-		!S_ISDIR(stat.st_mode))
-		return CHILD_SKIP;
-	if (fstatat(fd, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) == -1)
-		return CHILD_SKIP;
-	return S_ISLNK(stat.st_mode) ? CHILD_LINK : CHILD_DIRECTORY;
+	child = look_at(listing, fd, entry->d_name);
+	if (child != CHILD_LINK)
+		return child;
+	return fstatat(fd, entry->d_name, &stat, 0) == 0 &&
+			S_ISDIR(stat.st_mode)
+		? CHILD_LINK
+		: CHILD_NONE;
 }
 
 static bool is_candidate(const struct listing *listing, const char *name)
@@ -134,14 +156,16 @@ static bool walk_child(struct listing *listing, int fd, const char *name,
 	const char *directory, unsigned depth)
 {
 	int child = directory_open(fd, name);
-	bool ok = true;
+	bool has_parts = false;
+	bool ok;
 
-	if (child == -1 && (errno == ENOENT || errno == ENOTDIR))
+	if (child == -1 && is_away(errno))
 		return true;
 	if (child == -1)
 		return error_set_errno(listing->error,
 			"cannot open the directory '%s'", directory);
-	if (is_folder(child))
+	ok = is_folder(listing, child, &has_parts);
+	if (ok && has_parts)
 		ok = add_folder(listing, directory, child);
 	if (ok && listing->maildir->layout == MAILDIR_LAYOUT_FS)
 		ok = walk(listing, child, directory, depth + 1);
@@ -160,8 +184,11 @@ static bool visit(struct listing *listing, int fd, const char *directory,
 	if (*directory != '\0')
 		buf_add_format(&child, "%s/", directory);
 	buf_add_text(&child, entry->d_name);
-	switch (look_at_child(fd, entry)) {
-	case CHILD_SKIP:
+	switch (look_at_child(listing, fd, entry)) {
+	case CHILD_NONE:
+		break;
+	case CHILD_ERROR:
+		ok = false;
 		break;
 	case CHILD_LINK:
 		ok = add_problem(listing, buf_text(&child),
@@ -226,10 +253,12 @@ bool maildir_list_folders(struct maildir *maildir, struct arena *arena,
 		.arena = arena,
 		.error = error,
 	};
+	bool is_inbox = false;
 
 	if (maildir->layout == MAILDIR_LAYOUT_PLUSPLUS &&
-		is_folder(maildir->root_fd) &&
-		!add_folder(&listing, "", maildir->root_fd))
+		!is_folder(&listing, maildir->root_fd, &is_inbox))
+		return false;
+	if (is_inbox && !add_folder(&listing, "", maildir->root_fd))
 		return false;
 	if (!walk(&listing, maildir->root_fd, "", 1))
 		return false;
@@ -266,6 +295,7 @@ enum maildir_result maildir_folder_stat(struct maildir *maildir,
 	struct stat new = { .st_ino = 0 };
 	struct stat cur = { .st_ino = 0 };
 	enum maildir_result result = MAILDIR_MISSING;
+	uint64_t identity = 0;
 	int fd = maildir_descriptor(maildir, path, MAILDIR_FOLDER, &failure);
 
 	if (fd == -1)
@@ -276,6 +306,11 @@ enum maildir_result maildir_folder_stat(struct maildir *maildir,
 		result = stat_part(fd, "new", &new, &failure);
 	if (fd != -1 && result == MAILDIR_DONE)
 		result = stat_part(fd, "cur", &cur, &failure);
+	if (fd != -1 && result == MAILDIR_DONE &&
+		!directory_identity(fd, &identity)) {
+		error_set_errno(&failure, "cannot stat the folder '%s'", path);
+		result = MAILDIR_ERROR;
+	}
 	if (result == MAILDIR_ERROR && error != NULL)
 		*error = failure;
 	if (result != MAILDIR_DONE)
@@ -283,7 +318,7 @@ enum maildir_result maildir_folder_stat(struct maildir *maildir,
 
 	*stat_out = (struct maildir_folder_stat){
 		.device = (uint64_t)folder.st_dev,
-		.inode = directory_identity(fd, ""),
+		.inode = identity,
 		.new_inode = (uint64_t) new.st_ino,
 		.cur_inode = (uint64_t)cur.st_ino,
 		.new_mtime_ns = nanoseconds(&new.st_mtim),

@@ -595,6 +595,96 @@ static void test_what_is_done_outlives_failures(void **state)
 	}
 }
 
+/* ---- Looks that fail ---- */
+
+static bool look_for_folders(void)
+{
+	struct maildir_folder *folders;
+	struct error error = { 0 };
+	struct arena arena;
+	size_t count = 0;
+	bool is_done;
+
+	arena_init(&arena);
+	is_done =
+		maildir_list_folders(maildir, &arena, &folders, &count, &error);
+	if (is_done && (count != 2 || folders[1].inode == 0))
+		fail_msg("only %zu folders are listed", count);
+	arena_finish(&arena);
+	return is_done;
+}
+
+static bool look_at_folder(void)
+{
+	static uint64_t inode;
+	struct maildir_folder_stat stat = { .inode = 0 };
+	struct error error = { 0 };
+	enum maildir_result result;
+
+	maildir_forget_descriptors(maildir);
+	result = maildir_folder_stat(maildir, "Work", &stat, &error);
+	if (inode == 0)
+		inode = stat.inode;
+	if (result == MAILDIR_MISSING ||
+		(result == MAILDIR_DONE && stat.inode != inode))
+		fail_msg("the folder is taken for another");
+	return result == MAILDIR_DONE;
+}
+
+static bool look_at_root(void)
+{
+	static uint64_t inode;
+	struct maildir_identity identity = { .inode = 0 };
+	struct error error = { 0 };
+
+	if (!maildir_identity(maildir, NULL, &identity, &error))
+		return false;
+	if (inode == 0)
+		inode = identity.inode;
+	if (identity.inode != inode || identity.generation != 7)
+		fail_msg("the root is taken for another");
+	return true;
+}
+
+/* Every call that the look makes. */
+static void look_with_each_failing(bool (*look)(void))
+{
+	static const char *const LOOKS[] = { "openat", "openat2", "fstat",
+		"fstatat", "statx", "fgetxattr", "getdents64" };
+
+	assert_true(look());
+	for (size_t i = 0; i < ARRAY_LENGTH(LOOKS); i++) {
+		unsigned which = 0;
+
+		do {
+			seam_script.fail_call = LOOKS[i];
+			seam_script.fail_in = ++which;
+			seam_script.fail_errno = EIO;
+			if (look() && seam_script.fail_in == 0)
+				fail_msg("%s %u fails, and nobody says so",
+					LOOKS[i], which);
+		} while (seam_script.fail_in == 0);
+		seam_script.fail_call = NULL;
+	}
+}
+
+static void test_what_cannot_be_looked_at_is_an_error(void **state)
+{
+	struct error error;
+
+	(void)state;
+	begin(1);
+	assert_int_equal(maildir_create_folder(maildir, "INBOX", &error),
+		MAILDIR_EXISTS);
+	assert_int_equal(
+		maildir_create_folder(maildir, "Work", &error), MAILDIR_DONE);
+	assert_true(maildir_set_generation(maildir, NULL, "me", 7, &error));
+	look_with_each_failing(look_for_folders);
+	look_with_each_failing(look_at_folder);
+	look_with_each_failing(look_at_root);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -604,6 +694,7 @@ int main(void)
 		cmocka_unit_test(test_locks_are_broken_or_waited_for),
 		cmocka_unit_test(test_what_is_done_outlives_every_end),
 		cmocka_unit_test(test_what_is_done_outlives_failures),
+		cmocka_unit_test(test_what_cannot_be_looked_at_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
