@@ -99,6 +99,17 @@ static void load_config(struct world *world, const char *options)
 	free(yaml);
 }
 
+static void make_root(struct world *world)
+{
+	const char *base = getenv("TMPDIR");
+
+	if (base == NULL || strlen(base) > 32)
+		base = "/tmp";
+	(void)snprintf(world->root, sizeof(world->root),
+		"%s/mailtwin-world-XXXXXX", base);
+	assert_non_null(mkdtemp(world->root));
+}
+
 void world_init(struct world *world, const char *options, uint32_t seed)
 {
 	memset(world, 0, sizeof(*world));
@@ -107,9 +118,7 @@ void world_init(struct world *world, const char *options, uint32_t seed)
 	wall_ahead_s = 0;
 	random_state = seed;
 	name_number = 0;
-	(void)snprintf(world->root, sizeof(world->root), "%s",
-		"/tmp/mailtwin-world-XXXXXX");
-	assert_non_null(mkdtemp(world->root));
+	make_root(world);
 	(void)snprintf(
 		world->maildir, sizeof(world->maildir), "%s/mail", world->root);
 	fake_server_init();

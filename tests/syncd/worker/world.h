@@ -1,6 +1,6 @@
 /* A whole account for tests: a real Maildir and a real state in a temporary
-   directory, the server in memory (fake_server.h), and a clock that runs fast
-   so that settling takes no time. */
+   directory (below TMPDIR, if it is set), the server in memory (fake_server.h),
+   and a clock that runs fast so that settling takes no time. */
 #ifndef TESTS_SYNCD_WORKER_WORLD_H
 #define TESTS_SYNCD_WORKER_WORLD_H
 
