@@ -220,6 +220,11 @@ static void test_a_uid_of_a_renumbered_mailbox_binds_no_copy(void **state)
 
 /* ---- Names ---- */
 
+static void cut_off(void)
+{
+	server.cut_in = 1;
+}
+
 static void write_file(
 	const struct world *world, const char *path, const char *text)
 {
@@ -232,26 +237,85 @@ static void write_file(
 	free(whole);
 }
 
-/* Some mail readers number the files of each folder by themselves. */
+/* A file with the unique part of the first in Work, of another message. Some
+   mail readers number the files of each folder by themselves. */
+static void deliver_namesake(struct world *world, const char *folder)
+{
+	char *file = local_file(world, "Work", 0);
+	const char *name = strchr(file, '/') + 1;
+	char *path = alloc_format(
+		"%s/cur/%.*s:2,F", folder, (int)strcspn(name, ":"), name);
+
+	write_file(world, path, "Subject: another\n\nx\n");
+	free(path);
+	free(file);
+}
+
 static void test_a_name_of_another_message_is_not_taken(void **state)
 {
 	struct world world;
 	struct fake_mailbox *work;
-	char *file, *path;
 
 	(void)state;
 	world_init(&world, "", 4);
 	populate(&world);
-	file = local_file(&world, "Work", 0);
-	path = alloc_format("INBOX/%.*s:2,F", (int)strcspn(file, ":"), file);
-	write_file(&world, path, "Subject: another\n\nx\n");
+	deliver_namesake(&world, "INBOX");
 	world_converge(&world);
 	work = fake_mailbox("Work");
 	while (work->count > 0)
 		fake_move(work, work->messages[0].uid, fake_mailbox("INBOX"));
-	free(path);
-	free(file);
 	end(&world, 17);
+}
+
+static void test_two_files_of_one_name_are_two_messages(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 8);
+	populate(&world);
+	deliver_namesake(&world, "Work");
+	world_converge(&world);
+	assert_int_equal(server.append_count, 1);
+	end(&world, 17);
+}
+
+/* "cur/NAME", as a download of the newest message in INBOX would call it. */
+static char *planned_path(struct world *world)
+{
+	const struct fake_mailbox *inbox = fake_mailbox("INBOX");
+	struct arena arena;
+	struct pair pair;
+	char *path;
+
+	arena_init(&arena);
+	assert_true(state_pair_by_uid(world->account->state,
+		account_folder_by_path(world->account, "INBOX")
+			->record.folder_id,
+		inbox->messages[inbox->count - 1].uid, &arena, &pair));
+	assert_int_equal(pair.local.presence, PRESENCE_NEVER);
+	path = alloc_format("INBOX/cur/%s:2,", pair.local.name);
+	arena_finish(&arena);
+	return path;
+}
+
+/* The download was cut off; what has its name now is not what came. */
+static void test_a_planned_name_alone_is_not_the_message(void **state)
+{
+	struct world world;
+	char *path;
+
+	(void)state;
+	world_init(&world, "", 9);
+	populate(&world);
+	world_deliver_there(&world, "INBOX", 1, 0);
+	at_first("fetch", cut_off);
+	assert_false(world_sync(&world));
+	path = planned_path(&world);
+	world_stop(&world);
+	write_file(&world, path, "Subject: another\n\nx\n");
+	free(path);
+	end(&world, 18);
 }
 
 /* ---- What could not be looked at ---- */
@@ -333,6 +397,8 @@ int main(void)
 		cmocka_unit_test(
 			test_a_uid_of_a_renumbered_mailbox_binds_no_copy),
 		cmocka_unit_test(test_a_name_of_another_message_is_not_taken),
+		cmocka_unit_test(test_two_files_of_one_name_are_two_messages),
+		cmocka_unit_test(test_a_planned_name_alone_is_not_the_message),
 		cmocka_unit_test(
 			test_what_may_be_in_an_unread_folder_is_not_removed),
 		cmocka_unit_test(test_what_lost_events_told_is_found_by_scans),
