@@ -271,6 +271,11 @@ bool maildir_retention_list(struct maildir *maildir, struct arena *arena,
 	struct maildir_retained **files_out, size_t *count_out,
 	struct error *error) MUST_CHECK;
 
+/* Opens it for reading, close-on-exec; the descriptor is the caller's. -1 with
+   `error` set. */
+int maildir_retention_open_message(struct maildir *maildir,
+	const struct maildir_retained *file, struct error *error) MUST_CHECK;
+
 /* Back into its folder: new/ when the name has no info, else cur/. A number is
    added to the unique part when the name is taken. Durable; the name it got is
    appended to `name_out`. DONE, MISSING (file or folder), ERROR. */

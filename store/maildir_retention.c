@@ -203,6 +203,42 @@ bool maildir_retention_list(struct maildir *maildir, struct arena *arena,
 
 /* ---- Bringing back ---- */
 
+/* The directory a file lies in. -1: it is gone, or (with `error`) cannot be
+   opened. */
+static int open_drawer(struct maildir *maildir,
+	const struct maildir_retained *file, struct error *error)
+{
+	struct buf place = { .data = NULL };
+	bool is_empty = false;
+	int drawer = -1;
+	int base = open_existing(maildir, &is_empty, error);
+
+	if (base == -1 || !is_day(file->day) ||
+		!maildir_name_is_valid(file->name) ||
+		!folder_path_check(file->path, NULL))
+		return -1;
+	buf_add_format(&place, "%s/%s/cur", file->day, file->path);
+	drawer = directory_open(base, buf_text(&place));
+	buf_finish(&place);
+	return drawer;
+}
+
+int maildir_retention_open_message(struct maildir *maildir,
+	const struct maildir_retained *file, struct error *error)
+{
+	int drawer = open_drawer(maildir, file, error);
+	int fd = -1;
+
+	if (drawer != -1) {
+		fd = openat(drawer, file->name,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		(void)close(drawer);
+	}
+	if (fd == -1)
+		error_set_errno(error, "cannot open '%s'", file->name);
+	return fd;
+}
+
 static enum maildir_result copy_back(struct maildir *maildir, int drawer,
 	const struct maildir_retained *file, int fd, struct buf *named,
 	struct error *error)
@@ -256,29 +292,20 @@ enum maildir_result maildir_retention_restore(struct maildir *maildir,
 	struct error *error)
 {
 	struct error failure = { .code = ERROR_NONE };
-	struct buf place = { .data = NULL };
 	struct buf named = { .data = NULL };
 	enum maildir_result result = MAILDIR_MISSING;
-	bool is_empty = false;
-	int drawer = -1;
-	int base = open_existing(maildir, &is_empty, error);
+	int drawer = open_drawer(maildir, file, &failure);
 
-	if (base == -1)
-		return is_empty ? MAILDIR_MISSING : MAILDIR_ERROR;
-	if (!is_day(file->day) || !maildir_name_is_valid(file->name) ||
-		!folder_path_check(file->path, NULL))
-		return MAILDIR_MISSING;
-	buf_add_format(&place, "%s/%s/cur", file->day, file->path);
-	drawer = directory_open(base, buf_text(&place));
 	if (drawer != -1) {
 		result = move_back(maildir, drawer, file, &named, &failure);
 		(void)close(drawer);
+	} else if (failure.code != ERROR_NONE) {
+		result = MAILDIR_ERROR;
 	}
 	if (result == MAILDIR_ERROR && error != NULL)
 		*error = failure;
 	if (result == MAILDIR_DONE)
 		buf_add_text(name_out, buf_text(&named));
-	buf_finish(&place);
 	buf_finish(&named);
 	return result;
 }

@@ -72,6 +72,19 @@ static bool digest_file(
 	}
 }
 
+bool local_digest_open(struct account *account, int fd,
+	struct content *content_out, struct error *error)
+{
+	struct canonical_digest *digest =
+		canonical_digest_new(state_secret(account->state));
+	bool is_read = digest_file(fd, digest, error);
+
+	if (is_read)
+		canonical_digest_finish(digest, content_out);
+	canonical_digest_free(digest);
+	return is_read;
+}
+
 enum local_read local_digest(
 	struct account *account, struct pair *pair, struct error *error)
 {

@@ -75,6 +75,10 @@ enum local_read {
 	LOCAL_READ_FAILED,  /* `error` is set */
 };
 
+/* Reads an open file to its end: size, hashes and Message-ID. */
+bool local_digest_open(struct account *account, int fd,
+	struct content *content_out, struct error *error) MUST_CHECK;
+
 /* Reads the pair's file: size, hashes and Message-ID into pair->content, size
    and time into pair->local. */
 enum local_read local_digest(struct account *account, struct pair *pair,

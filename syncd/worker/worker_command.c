@@ -241,13 +241,67 @@ static bool keep(struct account *account, struct pair *pair)
 	return true;
 }
 
+/* Those of the named mailboxes, in the place of all. */
+static size_t choose(
+	struct maildir_retained *files, size_t count, const json_t *mailboxes)
+{
+	size_t chosen = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (is_named(mailboxes, files[i].path))
+			files[chosen++] = files[i];
+	return chosen;
+}
+
+static bool bring_back(struct account *account,
+	const struct maildir_retained *file, json_t *lines)
+{
+	struct error error = { 0 };
+	struct buf name = { 0 };
+	bool is_back = maildir_retention_restore(account->maildir, file, &name,
+			       &error) == MAILDIR_DONE;
+
+	if (!is_back)
+		add_line(lines, "%s/%s: cannot bring back %s: %s",
+			account->config->name, file->path, file->name,
+			error.message[0] == '\0' ? "its folder is gone"
+						 : error.message);
+	buf_finish(&name);
+	return is_back;
+}
+
+/* False: some could not be brought back, as the lines say. */
+static bool bring_all_back(struct account *account,
+	struct maildir_retained *files, size_t count, json_t *lines,
+	size_t *restored_count)
+{
+	size_t there_count = 0, failed_count = 0;
+	struct arena arena;
+	const bool *is_there;
+
+	arena_init(&arena);
+	is_there = worker_find_returned(account, files, count, &arena);
+	for (size_t i = 0; i < count; i++)
+		if (is_there[i])
+			there_count++;
+		else if (bring_back(account, &files[i], lines))
+			*restored_count += 1;
+		else
+			failed_count++;
+	if (there_count > 0)
+		add_line(lines, "%s: %zu removed messages are there again",
+			account->config->name, there_count);
+	arena_finish(&arena);
+	return failed_count == 0;
+}
+
 static int undo(struct worker *worker, const json_t *mailboxes, json_t *lines)
 {
 	struct account *account = worker->account;
 	struct maildir_retained *files;
 	struct error error = { 0 };
 	struct arena arena;
-	size_t count = 0, restored_count = 0;
+	size_t count, restored_count = 0;
 	int code = EXIT_IN_SYNC;
 
 	arena_init(&arena);
@@ -255,25 +309,10 @@ static int undo(struct worker *worker, const json_t *mailboxes, json_t *lines)
 		    account->maildir, &arena, &files, &count, &error)) {
 		add_line(lines, "%s: %s", account->config->name, error.message);
 		code = worker_exit_code(&error);
-		count = 0;
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct buf name = { 0 };
-
-		if (!is_named(mailboxes, files[i].path))
-			continue;
-		if (maildir_retention_restore(account->maildir, &files[i],
-			    &name, &error) == MAILDIR_DONE) {
-			restored_count++;
-		} else {
-			add_line(lines, "%s/%s: cannot bring back %s: %s",
-				account->config->name, files[i].path,
-				files[i].name,
-				error.message[0] == '\0' ? "its folder is gone"
-							 : error.message);
-			code = EXIT_LEFT_OVER;
-		}
-		buf_finish(&name);
+	} else if (!bring_all_back(account, files,
+			   choose(files, count, mailboxes), lines,
+			   &restored_count)) {
+		code = EXIT_LEFT_OVER;
 	}
 	if (!settle_held(account, mailboxes, keep, &restored_count, &error)) {
 		add_line(lines, "%s: %s", account->config->name, error.message);

@@ -113,6 +113,12 @@ void worker_line(struct worker *worker, const char *format, ...)
 int worker_command(struct worker *worker, const char *name,
 	const json_t *mailboxes, json_t *lines);
 
+/* For each of the removed files whether its folder has an equal message again,
+   which is in no other file's stead. Reads all of them. */
+const bool *worker_find_returned(struct account *account,
+	const struct maildir_retained *files, size_t count,
+	struct arena *arena) MUST_CHECK;
+
 /* Gives up what the account does not need; `worker->account` is open, or NULL
    when no file is to be written. Directories only; NULL = none. */
 void worker_confine(struct worker *worker, const char *state_directory,

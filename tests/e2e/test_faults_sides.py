@@ -113,8 +113,7 @@ class Side(scene.Scene):
         return before
 
     def test_server_put_back_and_undone(self):
-        # Else undo brings back what was removed before, too.
-        world = self.filled(retention="0")
+        world = self.filled()
         before = self.put_server_back(world)
         world.proxy.forget()
         world.program.run("undo")
@@ -139,7 +138,7 @@ class Side(scene.Scene):
         """The same numbers for other messages, before anybody has looked."""
         for count in (5, 6, 7):
             with self.subTest(count=count):
-                world = self.filled(user=f"again{count}", retention="0")
+                world = self.filled(user=f"again{count}")
                 later = [f"later-{n}" for n in range(count)]
                 before = self.put_server_back(world, later)
                 world.program.run("undo")
