@@ -11,12 +11,15 @@ CTest runs a module several times with other settings in the environment:
     MAILTWIN_E2E_STORAGE  Dovecot's own: mdbox or maildir
     MAILTWIN_E2E_COMPRESS on: COMPRESS=DEFLATE even on this machine
     MAILTWIN_E2E_SKIP     servers not to be missed, by name
+    MAILTWIN_E2E_KEEP     a directory for the worlds of tests that fail
 
 A server that is missing is a failure unless MAILTWIN_E2E_SKIP names it."""
 
 import os
 import re
+import shutil
 import unittest
+from pathlib import Path
 
 from harness import environment
 from harness.cyrus import Cyrus
@@ -77,6 +80,12 @@ class Scene(unittest.TestCase):
         if self.failed() and world.program.log():
             print(f"--- {self.id()}: the daemon's log ends with\n"
                   f"{world.program.log()[-4000:]}")
+        world.program.close()
+        if self.failed() and setting("KEEP", ""):
+            shutil.copytree(world.directory,
+                            Path(setting("KEEP", "")) / world.directory.name,
+                            symlinks=True,
+                            ignore=shutil.ignore_patterns("run"))
         world.close()
 
     def failed(self):

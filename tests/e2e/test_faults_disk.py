@@ -131,7 +131,7 @@ class Disk(scene.Scene):
         """By an ordinary user: root may do anything."""
         world = self.loaded()
         if os.getuid() == 0:
-            self.become_ordinary(world)
+            world.program.become(environment.unprivileged_user())
         world.program.sync()
         inbox = world.maildir.path("INBOX")
         for sub in ("new", "cur", "tmp"):
@@ -144,14 +144,6 @@ class Disk(scene.Scene):
         for sub in ("new", "cur", "tmp"):
             (inbox / sub).chmod(0o700)
         self.mended(world, COUNT + 1)
-
-    def become_ordinary(self, world):
-        owner = environment.unprivileged_user()
-        for path in [world.directory, *world.directory.rglob("*")]:
-            os.chown(path, owner.pw_uid, owner.pw_gid)
-        world.program.wrapper = [
-            "setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}",
-            "--clear-groups", "--inh-caps=-all"]
 
     def test_few_descriptors(self):
         world = self.loaded()

@@ -36,6 +36,10 @@ class History:
         if kind == "remove":
             self.removals[name] += 1
 
+    def add_folder(self, side, kind, *names):
+        self.log.append(f"{time.monotonic():.3f} {side} {kind} folder "
+                        f"{' '.join(names)} ")
+
     def add_flag(self, side, name, flag, is_on):
         self.add(side, "flag", name, f"{'+' if is_on else '-'}{flag}")
         self.flag_acts[name, flag].append((time.monotonic(), side, is_on))
@@ -48,14 +52,12 @@ class History:
                    one[1] != other[1] for one in strong for other in acts)
 
     def merged_copies(self, name):
-        """Copied on both sides at about the same time: nobody can tell
+        """Copied on two sides at about the same time: nobody can tell
         whether the two are one message, and one is what they may become."""
-        times = {side: [act[0] for act in self.acts[name]
-                        if act[1:] == (side, "copy")]
-                 for side in ("local", "remote")}
-        return sum(any(abs(here - there) < self.window
-                       for there in times["remote"])
-                   for here in times["local"])
+        copies = [act for act in self.acts[name] if act[2] == "copy"]
+        return sum(any(one[1] < other[1] and
+                       abs(one[0] - other[0]) < self.window
+                       for other in copies) for one in copies)
 
     def wrongs(self, counts):
         """`counts`: {name: how many are there}. One line for each wrong."""
@@ -76,7 +78,8 @@ class History:
         return lines
 
     def tell(self, what, name, there, wanted):
-        story = [line for line in self.log if f" {name} " in line]
+        story = [line for line in self.log
+                 if f" {name} " in line or " folder " in line]
         return f"{what}: {name}: {there} of {wanted}\n    " + "\n    ".join(
             story)
 
@@ -104,6 +107,7 @@ class Actor:
     KINDS = ("new", "new", "new", "flag", "flag", "flag", "flag", "keyword",
              "keyword", "move", "move", "remove", "copy", "folder")
     count = 0
+    flags = FLAGS  # the last two are keywords
 
     def __init__(self, history, source):
         self.history = history
@@ -142,9 +146,13 @@ class Actor:
         if choice < 0.4 and len(spare) < 3:
             self.make_folder(self.new_folder())
         elif choice < 0.7:
-            self.rename_folder(self.random.choice(spare), self.new_folder())
+            old, new = self.random.choice(spare), self.new_folder()
+            self.history.add_folder(self.side, "rename", old, new)
+            self.rename_folder(old, new)
         else:
-            self.remove_folder(self.random.choice(spare))
+            old = self.random.choice(spare)
+            self.history.add_folder(self.side, "remove", old)
+            self.remove_folder(old)
 
 
 class RemoteActor(Actor):
@@ -189,7 +197,8 @@ class RemoteActor(Actor):
 
     def do_new(self):
         name = self.new_name()
-        flags = self.random.sample(FLAGS, self.random.choice([0, 0, 1, 2]))
+        flags = self.random.sample(self.flags,
+                                   self.random.choice([0, 0, 1, 2]))
         mailbox = self.random.choice(self.folders())
         self.imap.append(mailbox, to_wire(small_message(name)), flags)
         self.history.add(self.side, "new", name, mailbox)
@@ -204,10 +213,10 @@ class RemoteActor(Actor):
         self.history.add_flag(self.side, name, flag, is_on)
 
     def do_flag(self):
-        self.change_flag(self.random.choice(FLAGS[:4]))
+        self.change_flag(self.random.choice(self.flags[:4]))
 
     def do_keyword(self):
-        self.change_flag(self.random.choice(FLAGS[4:]))
+        self.change_flag(self.random.choice(self.flags[4:]))
 
     def do_move(self):
         target = self.random.choice(self.folders())
@@ -287,12 +296,12 @@ class LocalActor(Actor):
 
     def do_flag(self):
         entry, name = self.pick()
-        flag = self.random.choice(FLAGS[:4])
+        flag = self.random.choice(self.flags[:4])
         self.toggle(entry, name, flag, LETTERS[flag])
 
     def do_keyword(self):
         entry, name = self.pick()
-        flag = self.random.choice(FLAGS[4:])
+        flag = self.random.choice(self.flags[4:])
         self.toggle(entry, name, flag,
                     self.maildir.letter(entry.folder, flag))
 

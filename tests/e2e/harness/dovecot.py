@@ -28,7 +28,7 @@ first_valid_uid = 1
 mail_uid = {uid}
 mail_gid = {gid}
 mail_home = {base}/mail/%u
-mail_location = {storage}:~/{storage}
+mail_location = {location}
 mail_max_userip_connections = 100
 mail_max_keyword_length = 250
 default_internal_user = {internal}
@@ -99,12 +99,14 @@ class Dovecot:
             return None
         return "dovecot-imapd is not installed (script/setup)"
 
-    def __init__(self, storage="mdbox", compress=False, extra=""):
+    def __init__(self, storage="mdbox", compress=False, extra="",
+                 location=None):
+        """`location`: of everybody's mail, in place of one for each user."""
         self.base = environment.temporary_directory("dovecot")
         self.port = environment.free_port()
         self.tls_port = environment.free_port()
         self.password = PASSWORD
-        self.storage = storage
+        self.location = location or f"{storage}:~/{storage}"
         self.owner = environment.unprivileged_user()
         self.process = None
         self.ca_file, certificate, key = tls.make_certificate(self.base)
@@ -122,7 +124,7 @@ class Dovecot:
         self.config.write_text(CONFIG.format(
             base=self.base, certificate=certificate, key=key,
             uid=self.owner.pw_uid, gid=self.owner.pw_gid,
-            storage=self.storage, password=PASSWORD, extra=extra,
+            location=self.location, password=PASSWORD, extra=extra,
             internal="dovecot" if is_root else me,
             internal_group="dovecot" if is_root else group,
             login="dovenull" if is_root else me,

@@ -61,6 +61,14 @@ class Program:
         self.config.touch(mode=0o600)
         self.config.write_text(text)
 
+    def become(self, owner):
+        """Runs as another user, who gets all that is there."""
+        for path in [self.directory, *self.directory.rglob("*")]:
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+        self.wrapper = [
+            "setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}",
+            "--clear-groups", "--inh-caps=-all"]
+
     def command(self, *arguments):
         return [*self.wrapper, binary(), "--config", str(self.config),
                 *arguments]
