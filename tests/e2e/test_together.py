@@ -75,6 +75,7 @@ class Together(scene.Scene):
         for world in worlds:
             if world.program.run("held", expect=None).stdout:
                 world.program.run("undo", expect=None)
+                self.history.was_undone = True
 
     def check(self, messages):
         """`messages`: (body, flags) of one of the equal sides."""

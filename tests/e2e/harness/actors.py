@@ -25,6 +25,8 @@ class History:
         self.copies = Counter()
         self.removals = Counter()
         self.flag_acts = defaultdict(list)  # (name, flag): [(time, side, on)]
+        self.gone_with_folder = set()
+        self.was_undone = False  # a person kept what was held
         self.log = []
 
     def add(self, side, kind, name, detail=""):
@@ -44,8 +46,16 @@ class History:
         self.add(side, "flag", name, f"{'+' if is_on else '-'}{flag}")
         self.flag_acts[name, flag].append((time.monotonic(), side, is_on))
 
+    def remove_with_folder(self, side, name, folder):
+        self.gone_with_folder.add(name)
+        self.add(side, "remove", name, folder)
+
     def is_contested(self, name):
-        """Somebody else was at it when it was removed, copied or moved."""
+        """Somebody else was at it when it was removed, copied or moved; or a
+        folder went that somebody else renamed or filled, and what was in it
+        was held and kept."""
+        if self.was_undone and name in self.gone_with_folder:
+            return True
         acts = self.acts[name]
         strong = [act for act in acts if act[2] in ("remove", "copy", "move")]
         return any(abs(one[0] - other[0]) < self.window and
@@ -260,7 +270,9 @@ class RemoteActor(Actor):
         self.folder_count += 1
         doomed = f"doomed{self.folder_count}"
         self.imap.rename(name, doomed)
-        self.touch_all(doomed, "remove")
+        for _, _, body in self.alive(doomed).values():
+            self.history.remove_with_folder(
+                self.side, subject(body), doomed)
         self.imap.delete(doomed)
 
     def touch_all(self, mailbox, kind):
@@ -362,8 +374,8 @@ class LocalActor(Actor):
         os.rename(self.maildir.path(name), doomed)
         for sub in ("new", "cur"):
             for path in (doomed / sub).iterdir():
-                self.history.add(self.side, "remove",
-                                 subject(path.read_bytes()), name)
+                self.history.remove_with_folder(
+                    self.side, subject(path.read_bytes()), name)
 
     def touch_all(self, folder, kind):
         for entry in self.maildir.entries(folder):
