@@ -153,11 +153,11 @@ static int drive(const struct command_run *run, struct loop *loop,
 	struct driver driver = { .run = run, .supervisor = supervisor };
 	struct error error = { 0 };
 	struct signals *signals = signals_new(loop, signalled, &driver, &error);
-	int code = CODE_INTERNAL;
+	int code;
 
 	if (signals == NULL) {
 		log_write(LOG_ERROR, "%s", error.message);
-		return code;
+		return CODE_IO;
 	}
 	for (size_t i = 0; i < run->selection->count; i++)
 		supervisor_add(supervisor, run->config,
@@ -188,7 +188,7 @@ int command_run_workers(const struct command_run *run)
 	setup.loop = loop_new(&error);
 	if (setup.loop == NULL) {
 		log_write(LOG_ERROR, "%s", error.message);
-		return CODE_INTERNAL;
+		return CODE_IO;
 	}
 	supervisor = supervisor_new(&setup);
 	code = drive(run, setup.loop, supervisor);

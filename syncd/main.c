@@ -18,7 +18,7 @@
 #include "syncd/worker/worker.h"
 
 /* Descriptors 0 to 2 exist, so that no file of ours becomes one of them. */
-static bool open_standard_files(void)
+static bool open_standard_files(struct error *error)
 {
 	int fd;
 
@@ -26,9 +26,17 @@ static bool open_standard_files(void)
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	while (fd >= 0 && fd <= STDERR_FILENO && fcntl(fd, F_SETFD, 0) == 0);
 	if (fd == -1)
-		return false;
+		return error_set_errno(error, "cannot open '/dev/null'");
 	close(fd);
 	return true;
+}
+
+static int give_up(bool is_worker, const struct error *error)
+{
+	if (is_worker)
+		return worker_give_up(PROCESS_SOCKET_FD, error);
+	log_write(LOG_ERROR, "%s", error->message);
+	return CODE_IO;
 }
 
 /* Passwords pass through: nobody reads our memory, and no core holds it. */
@@ -90,12 +98,16 @@ static int run_command(int argument_count, char **arguments)
 
 int main(int argument_count, char **arguments)
 {
-	if (!open_standard_files())
-		return CODE_IO;
+	/* Not in the table of commands: nobody is to use it. */
+	bool is_worker =
+		argument_count > 1 && strcmp(arguments[1], "worker") == 0;
+	struct error error = { 0 };
+
 	harden();
 	log_open(false, LOG_INFO);
-	/* Not in the table of commands: nobody is to use it. */
-	if (argument_count > 1 && strcmp(arguments[1], "worker") == 0)
+	if (!open_standard_files(&error))
+		return give_up(is_worker, &error);
+	if (is_worker)
 		return run_worker();
 	return run_command(argument_count, arguments);
 }

@@ -15,6 +15,7 @@
 #include "syncd/exit_code.h"
 #include "syncd/ipc.h"
 #include "syncd/worker/clock.h"
+#include "syncd/worker/worker.h"
 
 struct process {
 	struct loop *loop;
@@ -180,29 +181,45 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Between fork and exec. Standard error stays: it is where a crash, or the
-   sanitizers, would be heard. */
+/* The socket under its number, nothing to read, nowhere to write, and no other
+   descriptor. Standard error stays: it is where a crash, or the sanitizers,
+   would be heard. */
+static bool arrange_files(int *socket_fd, struct error *error)
+{
+	int null_fd;
+
+	/* dup2() onto itself does not clear the flag. */
+	if (dup2(*socket_fd, PROCESS_SOCKET_FD) == -1 ||
+		fcntl(PROCESS_SOCKET_FD, F_SETFD, 0) == -1)
+		return error_set_errno(error, "cannot pass on a socket");
+	*socket_fd = PROCESS_SOCKET_FD;
+	if (close_range(PROCESS_SOCKET_FD + 1, ~0U, 0) == -1)
+		return error_set_errno(error, "cannot close files");
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null_fd == -1)
+		return error_set_errno(error, "cannot open '/dev/null'");
+	if (dup2(null_fd, STDIN_FILENO) == -1 ||
+		dup2(null_fd, STDOUT_FILENO) == -1)
+		return error_set_errno(error, "cannot pass on '/dev/null'");
+	return true;
+}
+
+/* Between fork and exec. */
 static void become_worker(const char *program, char *name, int socket_fd)
 {
 	char own_name[] = "mailtwin";
 	char command[] = "worker";
 	char *arguments[] = { own_name, command, name, NULL };
-	int null_fd;
+	struct error error = { 0 };
 
 	reset_signals();
-	if (dup2(socket_fd, PROCESS_SOCKET_FD) == -1)
-		_exit(CODE_INTERNAL);
-	/* dup2() onto itself does not clear it. */
-	if (fcntl(PROCESS_SOCKET_FD, F_SETFD, 0) == -1)
-		_exit(CODE_INTERNAL);
-	if (close_range(PROCESS_SOCKET_FD + 1, ~0U, 0) == -1)
-		_exit(CODE_INTERNAL);
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd == -1 || dup2(null_fd, STDIN_FILENO) == -1 ||
-		dup2(null_fd, STDOUT_FILENO) == -1)
-		_exit(CODE_INTERNAL);
-	(void)execv(program == NULL ? "/proc/self/exe" : program, arguments);
-	_exit(CODE_INTERNAL);
+	if (program == NULL)
+		program = "/proc/self/exe";
+	if (arrange_files(&socket_fd, &error)) {
+		(void)execv(program, arguments);
+		(void)error_set_errno(&error, "cannot start '%s'", program);
+	}
+	_exit(worker_give_up(socket_fd, &error));
 }
 
 static pid_t fork_worker(

@@ -721,6 +721,16 @@ static void close_worker(struct worker *worker)
 	free(worker->mode);
 }
 
+int worker_give_up(int socket_fd, const struct error *error)
+{
+	struct worker worker = { .ipc = ipc_new(socket_fd) };
+
+	/* A line goes into an empty socket. */
+	send_log(&worker, ACCOUNT_LOG_ERROR, error->message);
+	ipc_free(worker.ipc);
+	return worker_exit_code(error);
+}
+
 int worker_main(int socket_fd)
 {
 	struct worker worker = { .since = account_now() };
@@ -731,7 +741,7 @@ int worker_main(int socket_fd)
 	(void)signal(SIGINT, SIG_IGN);
 	worker.loop = loop_new(&error);
 	if (worker.loop == NULL)
-		return EXIT_INTERNAL;
+		return worker_give_up(socket_fd, &error);
 	worker.ipc = ipc_new(socket_fd);
 	worker.sync_ids = json_array();
 	worker.ipc_source = loop_add(

@@ -4,8 +4,13 @@
 #ifndef SYNCD_WORKER_WORKER_H
 #define SYNCD_WORKER_WORKER_H
 
+#include "base/error.h"
+
 /* Runs until done, told to stop, or the supervisor is gone. Returns the exit
    code (mailtwin(1)). */
 int worker_main(int socket_fd);
+
+/* Tells the supervisor why not even that is possible; same. */
+int worker_give_up(int socket_fd, const struct error *error);
 
 #endif

@@ -372,9 +372,6 @@ class WithoutSanitizers(Failing):
 
 class FailingDescriptor(WithoutSanitizers):
     KIND = "open"
-    # A worker that gets no loop and no standard input cannot say why.
-    CODES = (*CLEAR_CODES, 70)
-    NEEDS_WORD = False
     MODES = (("fail", "EMFILE"), ("fail-from", "EMFILE"))
 
 
