@@ -218,10 +218,13 @@ static bool find_family(const struct maildir *maildir, const char *from,
 
 	errno = stream == NULL ? errno : 0;
 	while (stream != NULL && (entry = readdir(stream)) != NULL) {
-		if (family->count >= MAILDIR_FOLDER_COUNT_MAX)
-			break;
 		add_member(family, entry->d_name, from, to);
 		errno = 0;
+		if (family->count <= MAILDIR_FOLDER_COUNT_MAX)
+			continue;
+		error_set(error, ERROR_LIMIT, "more than %d folders in '%s'",
+			MAILDIR_FOLDER_COUNT_MAX, maildir->root);
+		break;
 	}
 	if (errno != 0)
 		error_set_errno(error, "cannot read '%s'", maildir->root);

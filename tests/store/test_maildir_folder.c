@@ -1,6 +1,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -302,6 +304,48 @@ static void test_a_stat_shows_changes(void **state)
 		MAILDIR_MISSING);
 }
 
+/* Links to directories are listed, too, as what cannot be a folder. */
+static void link_folders(int root, unsigned from, unsigned to)
+{
+	char name[32];
+
+	for (unsigned i = from; i < to; i++) {
+		(void)snprintf(name, sizeof(name), ".A.%u", i);
+		assert_int_equal(symlinkat("cur", root, name), 0);
+	}
+}
+
+static void test_so_many_folders_and_no_more(void **state)
+{
+	int root = open(tree.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct maildir_folder *folders;
+	struct arena arena = { .block = NULL };
+	size_t count;
+
+	(void)state;
+	create("A");
+	/* With INBOX and A. */
+	link_folders(root, 2, MAILDIR_FOLDER_COUNT_MAX);
+	assert_true(maildir_list_folders(
+		tree.maildir, &arena, &folders, &count, &error));
+	assert_int_equal(count, MAILDIR_FOLDER_COUNT_MAX);
+	link_folders(
+		root, MAILDIR_FOLDER_COUNT_MAX, MAILDIR_FOLDER_COUNT_MAX + 1);
+	assert_false(maildir_list_folders(
+		tree.maildir, &arena, &folders, &count, &error));
+	assert_int_equal(error.code, ERROR_LIMIT);
+	/* A and all below it, or nothing. */
+	link_folders(root, MAILDIR_FOLDER_COUNT_MAX + 1,
+		MAILDIR_FOLDER_COUNT_MAX + 2);
+	error = (struct error){ 0 };
+	assert_int_equal(maildir_rename_folder(tree.maildir, "A", "B", &error),
+		MAILDIR_ERROR);
+	assert_int_equal(error.code, ERROR_LIMIT);
+	assert_true(mail_tree_has(&tree, ".A/cur"));
+	assert_int_equal(close(root), 0);
+	arena_finish(&arena);
+}
+
 #define FS(test) cmocka_unit_test_setup_teardown(test, setup_fs, teardown)
 #define PLUSPLUS(test)                                                         \
 	cmocka_unit_test_setup_teardown(test, setup_plusplus, teardown)
@@ -326,6 +370,7 @@ int main(void)
 		PLUSPLUS(test_a_folder_with_anything_in_it_stays_whole),
 		FS(test_a_parent_becomes_a_plain_directory),
 		FS(test_a_stat_shows_changes),
+		PLUSPLUS(test_so_many_folders_and_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
