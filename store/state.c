@@ -15,7 +15,6 @@
 #define KEY_KEYWORDS "keywords"
 
 #define META_NAME_SIZE_MAX ((size_t)100)
-#define META_DATA_SIZE_MAX ((size_t)1024 * 1024)
 
 #define SCHEMA_SIZE 4
 #define IDS_SIZE    (8 + 4 + 8 + 8)
@@ -331,7 +330,7 @@ uint32_t state_folder_new_id(struct state *state)
 
 static bool check_meta(const char *name, size_t size, struct error *error)
 {
-	if (name[0] == '\0' || size > META_DATA_SIZE_MAX)
+	if (name[0] == '\0' || size > STATE_META_SIZE_MAX)
 		return error_set(error, ERROR_LIMIT,
 			"cannot record '%s': %zu bytes", name, size);
 	return record_check_text("name", name, META_NAME_SIZE_MAX, error);

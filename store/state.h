@@ -233,7 +233,9 @@ bool state_next_journal(struct state *state, struct state_cursor *cursor,
 /* Finished entries go after 30 days or above 100,000. */
 void state_journal_purge(struct state *state, int64_t now);
 
-/* Small things by name: up to 100 bytes of name, 1 MiB of data. */
+/* Small things by name, of up to 100 bytes. */
+#define STATE_META_SIZE_MAX ((size_t)1024 * 1024) /* bytes of data */
+
 void state_meta_put(
 	struct state *state, const char *name, const void *data, size_t size);
 bool state_meta_get(struct state *state, const char *name, struct arena *arena,

@@ -403,6 +403,22 @@ static void test_what_cannot_work_is_refused_at_the_start(void **state)
 	}
 }
 
+static void test_credentials_of_so_many_octets(void **state)
+{
+	static char text[SASL_CREDENTIAL_MAX + 2];
+	struct sasl_options options = options_for(SASL_PLAIN);
+	struct error error = { 0 };
+
+	(void)state;
+	memset(text, 'x', SASL_CREDENTIAL_MAX);
+	options.secret = text;
+	sasl_free(open_sasl(&options));
+	text[SASL_CREDENTIAL_MAX] = 'x';
+	assert_null(sasl_new(&options, &error));
+	assert_int_equal(error.code, ERROR_AUTH);
+	assert_non_null(strstr(error.message, "longer than 65536"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_cram_md5_as_in_the_rfc),
 		cmocka_unit_test(test_oauth_answers_its_refusal),
 		cmocka_unit_test(test_what_cannot_work_is_refused_at_the_start),
+		cmocka_unit_test(test_credentials_of_so_many_octets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

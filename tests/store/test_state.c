@@ -480,6 +480,28 @@ static void test_small_things_are_kept_by_name(void **fixture)
 	keyword_table_finish(&table);
 }
 
+static void test_small_things_are_small(void **fixture)
+{
+	struct fresh *fresh = *fixture;
+	uint8_t *large = alloc(STATE_META_SIZE_MAX + 1, 1);
+	const uint8_t *data;
+	struct error error = { 0 };
+	size_t size;
+
+	sample_begin(fresh->state);
+	state_meta_put(fresh->state, "x", large, STATE_META_SIZE_MAX);
+	sample_commit(fresh->state);
+	sample_begin(fresh->state);
+	state_meta_put(fresh->state, "x", large, STATE_META_SIZE_MAX + 1);
+	assert_false(state_commit(fresh->state, &error));
+	assert_int_equal(error.code, ERROR_LIMIT);
+	reopen(fresh);
+	assert_true(
+		state_meta_get(fresh->state, "x", &fresh->arena, &data, &size));
+	assert_int_equal(size, STATE_META_SIZE_MAX);
+	free(large);
+}
+
 /* Each way an index can be wrong. */
 static void test_the_check_finds_a_wrong_index(void **fixture)
 {
@@ -555,6 +577,7 @@ int main(void)
 		FRESH(test_the_journal_forgets_what_is_old_and_finished),
 		FRESH(test_the_journal_is_bounded),
 		FRESH(test_small_things_are_kept_by_name),
+		FRESH(test_small_things_are_small),
 		FRESH(test_the_check_finds_a_wrong_index),
 	};
 

@@ -344,6 +344,37 @@ static void test_keywords_come_back_with_their_numbers(void **fixture)
 	buf_finish(&record);
 }
 
+static void set_pieces(struct uid_set *set, size_t count)
+{
+	for (size_t i = (size_t)uid_set_count(set); i < count; i++)
+		uid_set_add(set, (uint32_t)(2 * i + 1));
+}
+
+static void test_a_frontier_has_so_many_pieces(void **fixture)
+{
+	struct folder folder = { .folder_id = 1, .path = "INBOX" };
+	struct folder read;
+	struct arena arena = { 0 };
+	struct buf record = { 0 };
+	struct error error = { 0 };
+	uint8_t *memory;
+
+	(void)fixture;
+	set_pieces(&folder.frontier, RECORD_RANGE_COUNT_MAX);
+	assert_true(record_folder_pack(&record, &folder, &error));
+	assert_true(record_folder_unpack(
+		exact(&record, &memory), 1, &arena, &read));
+	assert_true(uid_set_equal(&folder.frontier, &read.frontier));
+	free(memory);
+	set_pieces(&folder.frontier, RECORD_RANGE_COUNT_MAX + 1);
+	assert_false(record_folder_pack(&record, &folder, &error));
+	assert_int_equal(error.code, ERROR_LIMIT);
+	uid_set_finish(&folder.frontier);
+	uid_set_finish(&read.frontier);
+	buf_finish(&record);
+	arena_finish(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +393,7 @@ int main(void)
 			test_words_to_people_are_cut_between_characters),
 		cmocka_unit_test(test_numbers_have_one_spelling),
 		cmocka_unit_test(test_keywords_come_back_with_their_numbers),
+		cmocka_unit_test(test_a_frontier_has_so_many_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

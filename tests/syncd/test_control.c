@@ -355,6 +355,41 @@ static void test_clients_may_go_at_any_time(void **state)
 	close_world(&world);
 }
 
+static void expect(struct ipc *client, enum ipc_result expected)
+{
+	struct error error = { 0 };
+	json_t *message;
+
+	assert_int_equal(ipc_receive(client, &message, &error), expected);
+}
+
+static void test_so_many_clients_and_no_more(void **state)
+{
+	struct ipc *clients[CONTROL_CLIENT_COUNT_MAX + 1];
+	struct world world;
+	struct error error = { 0 };
+
+	(void)state;
+	open_world(&world, "steady", NULL);
+	for (int i = 0; i <= CONTROL_CLIENT_COUNT_MAX; i++) {
+		clients[i] = control_connect(world.directory, &error);
+		assert_non_null(clients[i]);
+		run_for(&world, 5);
+	}
+	run_for(&world, 100);
+	for (int i = 0; i < CONTROL_CLIENT_COUNT_MAX; i++)
+		expect(clients[i], IPC_NONE);
+	expect(clients[CONTROL_CLIENT_COUNT_MAX], IPC_CLOSED);
+	ipc_free(clients[0]);
+	run_for(&world, 100);
+	clients[0] = control_connect(world.directory, &error);
+	run_for(&world, 100);
+	expect(clients[0], IPC_NONE);
+	for (int i = 0; i <= CONTROL_CLIENT_COUNT_MAX; i++)
+		ipc_free(clients[i]);
+	close_world(&world);
+}
+
 static void test_stop_is_passed_on(void **state)
 {
 	struct world world;
@@ -426,6 +461,7 @@ int main(int argument_count, char **arguments)
 		cmocka_unit_test(test_a_worker_that_dies_leaves_nobody_waiting),
 		cmocka_unit_test(test_requests_that_make_no_sense_are_refused),
 		cmocka_unit_test(test_clients_may_go_at_any_time),
+		cmocka_unit_test(test_so_many_clients_and_no_more),
 		cmocka_unit_test(test_stop_is_passed_on),
 		cmocka_unit_test(test_no_daemon_is_no_daemon),
 		cmocka_unit_test(test_a_lock_has_one_owner),

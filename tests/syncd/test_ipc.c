@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -203,6 +205,41 @@ static void test_what_the_socket_does_not_take_waits(void **state)
 	close_ends(&ends);
 }
 
+/* {"t":"…"} and the end of the line: so many octets. */
+static bool send_sized(struct ipc *ipc, size_t size)
+{
+	const size_t around = strlen("{\"t\":\"\"}\n");
+	char *text = alloc(size - around + 1, 1);
+	bool is_sent;
+
+	memset(text, 'x', size - around);
+	is_sent = ipc_send(ipc, json_pack("{s:s}", "t", text));
+	free(text);
+	return is_sent;
+}
+
+static void test_so_much_waits_and_no_more(void **state)
+{
+	struct ends ends = open_ends();
+	const size_t piece = IPC_LINE_MAX / 2;
+	size_t left = IPC_QUEUE_MAX;
+	int taken = 0;
+
+	(void)state;
+	assert_true(send_sized(ends.ipc, piece));
+	assert_int_equal(ioctl(ends.fd, FIONREAD, &taken), 0);
+	left -= piece - (size_t)taken;
+	for (; left > 2 * piece; left -= piece)
+		assert_true(send_sized(ends.ipc, piece));
+	assert_true(send_sized(ends.ipc, left / 2));
+	assert_true(send_sized(ends.ipc, left - left / 2));
+	assert_true(ipc_wants_write(ends.ipc));
+	assert_false(send_sized(ends.ipc, 16));
+	/* Who does not read so much is gone. */
+	assert_false(ipc_send(ends.ipc, json_pack("{s:i}", "n", 1)));
+	close_ends(&ends);
+}
+
 static void test_sending_to_nobody_fails_without_a_signal(void **state)
 {
 	struct ends ends = open_ends();
@@ -238,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_a_line_without_end_is_refused),
 		cmocka_unit_test(test_a_message_too_long_is_not_sent),
 		cmocka_unit_test(test_what_the_socket_does_not_take_waits),
+		cmocka_unit_test(test_so_much_waits_and_no_more),
 		cmocka_unit_test(test_sending_to_nobody_fails_without_a_signal),
 		cmocka_unit_test(test_text_is_text_or_nothing),
 	};
