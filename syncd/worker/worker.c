@@ -20,60 +20,6 @@
 #define PROGRESS_MS       250
 #define LEFT_LINE_MAX     20
 
-void worker_set_state(struct worker *worker, enum worker_state state)
-{
-	if (worker->state == state)
-		return;
-	worker->state = state;
-	worker->since = account_now();
-}
-
-int worker_exit_code(const struct error *error)
-{
-	switch (error->code) {
-	case ERROR_NONE:
-		return EXIT_IN_SYNC;
-	case ERROR_REFUSED:
-		return EXIT_LEFT_OVER;
-	case ERROR_SYSTEM:
-		return EXIT_IO;
-	case ERROR_DISCONNECTED:
-	case ERROR_UNREACHABLE:
-		return EXIT_UNREACHABLE;
-	case ERROR_PROTOCOL:
-	case ERROR_LIMIT:
-		return EXIT_PROTOCOL;
-	case ERROR_AUTH:
-		return EXIT_AUTH;
-	case ERROR_CORRUPT:
-		return EXIT_INTERNAL;
-	case ERROR_CONFIG:
-		return EXIT_BAD_CONFIG;
-	case ERROR_STOPPED:
-		return EXIT_TEMPORARY;
-	}
-	return EXIT_INTERNAL;
-}
-
-int worker_pass_code(const struct account *account)
-{
-	struct state_cursor cursor = { 0 };
-	struct arena arena;
-	struct pair pair;
-	bool has_held = account->held_count > 0 || account->skipped_count > 0 ||
-		!account->local_is_complete || !account->remote_is_complete;
-
-	arena_init(&arena);
-	while (!has_held &&
-		state_next_unsettled(account->state, &cursor, &arena, &pair)) {
-		has_held = pair.hold != HOLD_NONE;
-		arena_reset(&arena);
-	}
-	arena_finish(&arena);
-	return has_held || account->counters.failed > 0 ? EXIT_LEFT_OVER
-							: EXIT_IN_SYNC;
-}
-
 /* ---- To the supervisor ---- */
 
 static void send_log(void *data, int level, const char *text)
@@ -268,28 +214,8 @@ static void ipc_ready(void *data, unsigned events)
 	}
 }
 
-/* Taken in at once, so that the descriptor does not stay readable while a long
-   download runs. */
-static void watch_ready(void *data, unsigned events)
-{
-	struct worker *worker = data;
-
-	(void)events;
-	(void)watch_position(worker->account->watch);
-	worker->is_woken = true;
-}
-
-static void resumed(void *data)
-{
-	struct worker *worker = data;
-
-	worker->has_resumed = true;
-	worker->is_woken = true;
-}
-
 /* ---- Passes ---- */
 
-/* Those who waited when the pass began; who came later waits for the next. */
 /* In words, and not more than somebody reads. */
 static json_t *left_over(struct worker *worker, const json_t *ids, int code)
 {
@@ -351,16 +277,8 @@ static void send_synced(struct worker *worker, const json_t *ids, int code,
 	json_decref(left);
 }
 
-/* Somebody who waits for a sync waits for its end; the daemon comes back by
-   itself, and must not let new mail wait for an absence to settle. */
-static bool pass(struct worker *worker, const json_t *waiting)
-{
-	if (json_array_size(waiting) > 0)
-		return pass_run_to_end(worker->account, &worker->error);
-	return pass_run(worker->account, &worker->error);
-}
-
-static int run_pass(struct worker *worker)
+/* Those who waited when the pass began; who came later waits for the next. */
+int worker_run_pass(struct worker *worker)
 {
 	struct account_counters before = worker->account->counters;
 	json_t *waiting = json_copy(worker->sync_ids);
@@ -368,42 +286,11 @@ static int run_pass(struct worker *worker)
 	int code;
 
 	(void)json_array_clear(worker->sync_ids);
-	worker_set_state(worker, WORKER_SYNCING);
-	error_clear(&worker->error);
-	if (pass(worker, waiting))
-		code = worker_pass_code(worker->account);
-	else
-		code = worker_exit_code(&worker->error);
-	worker->account->is_state_doubtful |=
-		worker->error.code == ERROR_CORRUPT;
-	worker_note_pace(worker, started);
-	if (code == EXIT_IN_SYNC || code == EXIT_LEFT_OVER)
-		worker_set_state(worker,
-			worker->account->held_count > 0 ? WORKER_HELD
-							: WORKER_WATCHING);
-	else
-		worker_set_state(worker,
-			code == EXIT_AUTH ? WORKER_AUTH : WORKER_OFFLINE);
+	code = worker_pass(worker, json_array_size(waiting) > 0);
 	send_synced(worker, waiting, code, &before, started);
 	json_decref(waiting);
 	worker_send_status(worker, NULL);
 	return code;
-}
-
-static void watch_account(struct worker *worker)
-{
-	struct error error = { 0 };
-
-	/* Before any socket: the library behind it uses select(). */
-	if (!local_watch(worker->account, &error)) {
-		account_log(worker->account, ACCOUNT_LOG_WARNING,
-			"%s: the Maildir is scanned at every pass",
-			error.message);
-		return;
-	}
-	worker->watch_source =
-		loop_add(worker->loop, watch_fd(worker->account->watch),
-			LOOP_READ, watch_ready, worker);
 }
 
 static bool open_account(struct worker *worker)
@@ -416,7 +303,7 @@ static bool open_account(struct worker *worker)
 		&worker->report, worker->loop, &worker->error);
 	if (worker->account == NULL)
 		return false;
-	watch_account(worker);
+	worker_watch_maildir(worker);
 	directory = alloc_format("%s/%s", worker->config->state_dir,
 		worker->account_config->name);
 	worker_confine(worker, directory, NULL);
@@ -429,7 +316,7 @@ static int run_sync(struct worker *worker)
 	int code;
 
 	(void)json_array_append_new(worker->sync_ids, json_integer(0));
-	code = run_pass(worker);
+	code = worker_run_pass(worker);
 	if (worker->account->remote != NULL && code <= EXIT_LEFT_OVER)
 		remote_logout(worker->account->remote);
 	return code;
@@ -461,15 +348,9 @@ static int sync_or_reopen(struct worker *worker)
 	return run_sync(worker);
 }
 
-/* ---- The daemon ---- */
+/* ---- For the daemon ---- */
 
-static bool is_final(int code)
-{
-	return code == EXIT_AUTH || code == EXIT_BAD_CONFIG ||
-		code == EXIT_INTERNAL;
-}
-
-static void answer_requests(struct worker *worker)
+void worker_answer_requests(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->request_count; i++) {
 		json_t *request = worker->requests[i];
@@ -487,66 +368,10 @@ static void answer_requests(struct worker *worker)
 	worker->request_count = 0;
 }
 
-static void after_resume(struct worker *worker)
-{
-	struct account *account = worker->account;
-
-	worker->has_resumed = false;
-	account_log(account, ACCOUNT_LOG_INFO,
-		"the machine slept: connecting anew");
-	worker_close_watchers(worker);
-	remote_close(account->remote);
-	account->remote = NULL;
-	account->settle_ms = SETTLE_START_MS;
-	for (size_t i = 0; i < account->folder_count; i++)
-		account->folders[i]->needs_scan = true;
-	account->wants_sweep = true;
-}
-
-static void wait_for_work(struct worker *worker, uint64_t delay_ms, bool is_up)
-{
-	uint64_t deadline = clock_now_ms() + delay_ms;
-	struct watch_event event;
-
-	/* Taken in during the pass: the descriptor does not tell any more. */
-	if (worker->account->watch != NULL &&
-		watch_peek(worker->account->watch, 0, &event))
-		return;
-	worker->is_asked = false;
-	while (!worker->account->is_stopping) {
-		enum loop_result result = loop_run_until(
-			worker->loop, &worker->is_woken, deadline);
-
-		if (result != LOOP_DONE)
-			return;
-		worker->is_woken = false;
-		if (worker->has_resumed) {
-			after_resume(worker);
-			return;
-		}
-		(void)worker_take_announced(worker);
-		/* While offline only a person cuts the back-off short. */
-		if (is_up || worker->is_asked)
-			return;
-	}
-}
-
-/* After a failed write LMDB refuses everything until it is opened anew: that is
-   what the supervisor starts us again for. */
-static bool is_state_usable(struct worker *worker)
-{
-	struct error error = { 0 };
-
-	if (!state_begin(worker->account->state, &error))
-		return false;
-	state_abort(worker->account->state);
-	return true;
-}
-
 /* NetworkManager and its like replace resolv.conf, others certificates, and the
    Maildir's disk may be mounted again; the new file can be reached by a new
    process only. */
-static bool must_start_anew(struct worker *worker)
+bool worker_must_start_anew(struct worker *worker)
 {
 	const char *path = confine_replaced(worker->confine);
 
@@ -554,58 +379,6 @@ static bool must_start_anew(struct worker *worker)
 		worker_log(worker, ACCOUNT_LOG_INFO,
 			"'%s' was replaced: starting anew", path);
 	return path != NULL;
-}
-
-static bool is_connected(const struct account *account)
-{
-	return account->remote != NULL && !remote_is_dead(account->remote);
-}
-
-static int run_daemon(struct worker *worker)
-{
-	struct account *account = worker->account;
-	int code = EXIT_IN_SYNC;
-
-	loop_set_resume_callback(worker->loop, resumed, worker);
-	account->wants_sweep = true;
-	while (!account->is_stopping && !loop_is_stopping(worker->loop)) {
-		bool is_up;
-
-		worker->is_woken = false;
-		if (!is_connected(account) && must_start_anew(worker))
-			return EXIT_TEMPORARY;
-		if (account->watch == NULL)
-			for (size_t i = 0; i < account->folder_count; i++)
-				account->folders[i]->needs_scan = true;
-		code = run_pass(worker);
-		answer_requests(worker);
-		is_up = code == EXIT_IN_SYNC || code == EXIT_LEFT_OVER;
-		/* It may have failed because of that. */
-		if (!is_up && !account->is_stopping && must_start_anew(worker))
-			return EXIT_TEMPORARY;
-		if (is_final(code) || account->is_stopping ||
-			!is_state_usable(worker))
-			break;
-		if (is_up) {
-			worker_watch_mailboxes(worker);
-		} else {
-			worker_close_watchers(worker);
-			remote_close(account->remote);
-			account->remote = NULL;
-			account_log(account, ACCOUNT_LOG_WARNING, "%s",
-				worker->error.message);
-		}
-		if (!worker->is_woken)
-			wait_for_work(worker,
-				worker_next_delay_ms(worker, code), is_up);
-	}
-	answer_requests(worker);
-	worker_close_watchers(worker);
-	if (account->is_stopping) {
-		worker_set_state(worker, WORKER_STOPPED);
-		return EXIT_IN_SYNC;
-	}
-	return code;
 }
 
 /* ---- Start and end ---- */
@@ -636,7 +409,7 @@ static int run_mode(struct worker *worker)
 		return worker_exit_code(&worker->error);
 	worker->account->wants_sweep = true;
 	if (strcmp(worker->mode, "daemon") == 0)
-		return run_daemon(worker);
+		return worker_daemon(worker);
 	if (strcmp(worker->mode, "sync") == 0)
 		return sync_or_reopen(worker);
 	if (strcmp(worker->mode, "status") == 0) {

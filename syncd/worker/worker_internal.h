@@ -94,6 +94,22 @@ int worker_pass_code(const struct account *account);
 /* Adds to `lines`, in words, what the last pass left over and why. */
 void worker_list_left(struct account *account, json_t *lines);
 
+/* One pass, or (`to_end`) passes until nothing is left to wait for. Leaves the
+   state and `worker->error`; the exit code. */
+int worker_pass(struct worker *worker, bool to_end);
+
+/* Passes until it is to stop, or a new process has to go on; the exit code. The
+   Maildir is watched before. */
+int worker_daemon(struct worker *worker);
+void worker_watch_maildir(struct worker *worker);
+
+/* What the daemon asks the process around it for: a pass of which everybody is
+   told who waits for one; answers to what people asked; whether only another
+   process can reach what this one was confined to. */
+int worker_run_pass(struct worker *worker);
+void worker_answer_requests(struct worker *worker);
+bool worker_must_start_anew(struct worker *worker);
+
 /* After a pass: how long a look at everything takes when there is nothing to
    do, and whether there is reason to look again soon. */
 void worker_note_pace(struct worker *worker, uint64_t started_ms);
