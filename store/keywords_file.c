@@ -170,6 +170,33 @@ bool keywords_file_read(struct maildir *maildir, const char *path,
 	return ok;
 }
 
+/* ---- Making durable ---- */
+
+static bool sync_file(int directory, struct error *error)
+{
+	int fd = openat(directory, KEYWORDS_FILE_NAME,
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool is_synced = fd != -1 && fsync(fd) == 0;
+
+	if (!is_synced)
+		error_set_errno(error, "cannot sync '%s'", KEYWORDS_FILE_NAME);
+	if (fd != -1)
+		(void)close(fd);
+	return is_synced &&
+		directory_sync(directory, KEYWORDS_FILE_NAME, error);
+}
+
+bool keywords_file_sync(
+	struct maildir *maildir, const char *path, struct error *error)
+{
+	int fd = maildir_descriptor(maildir, path, MAILDIR_FOLDER, error);
+
+	if (fd != -1 && sync_file(fd, error))
+		return true;
+	error_prefix(error, "folder '%s'", path);
+	return false;
+}
+
 /* ---- Adding ---- */
 
 static bool find_letter(
@@ -243,9 +270,11 @@ static enum keywords_result add_locked(int directory, const char *name,
 
 	if (!load(directory, &text, &old, error))
 		goto out;
-	result = KEYWORDS_ADDED;
-	if (find_letter(&text, name, letter_out))
+	if (find_letter(&text, name, letter_out)) {
+		if (sync_file(directory, error))
+			result = KEYWORDS_ADDED;
 		goto out;
+	}
 	result = KEYWORDS_FULL;
 	if (!keywords_file_add_line(
 		    buf_text(&text), text.size, name, &new_text, &letter))

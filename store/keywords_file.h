@@ -43,6 +43,12 @@ bool keywords_file_read(struct maildir *maildir, const char *path,
 	struct arena *arena, struct keywords_file *file_out,
 	struct error *error) MUST_CHECK;
 
+/* Who wrote the file may have done without fsync(), or been killed before it.
+   A file name with one of its letters means nothing when a power cut takes the
+   line. A missing file is an error. */
+bool keywords_file_sync(struct maildir *maildir, const char *path,
+	struct error *error) MUST_CHECK;
+
 enum keywords_result {
 	KEYWORDS_ADDED, /* or was there already */
 	KEYWORDS_FULL,  /* all 26 letters are taken */

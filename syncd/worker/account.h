@@ -33,7 +33,8 @@ struct account_folder {
 	struct keyword_letters letters;
 	uint32_t taken_letters; /* bits; also by keywords of no use here */
 	bool has_letters;
-	bool is_served;         /* by a Dovecot, which does not know P */
+	bool has_durable_letters; /* a power cut does not take them */
+	bool is_served;           /* by a Dovecot, which does not know P */
 	uint64_t missing_at_ms; /* first left out of a listing; 0 = it is not */
 	uint64_t letters_busy_until_ms; /* dovecot-keywords is locked */
 	bool needs_scan;                /* its local rows may be stale */

@@ -44,6 +44,7 @@ bool local_load_letters(struct account *account, struct account_folder *folder,
 	if (is_read)
 		folder->is_served = file.is_served_by_dovecot;
 	folder->has_letters = is_read;
+	folder->has_durable_letters = false;
 	arena_finish(&arena);
 	return is_read;
 }
@@ -53,6 +54,30 @@ static bool has_letter(const struct account_folder *folder, int keyword)
 	return keyword_letters_has(&folder->letters, keyword) ||
 		/* It has one of its own, P. */
 		(keyword == KEYWORD_FORWARDED && !folder->is_served);
+}
+
+static bool uses_letter(
+	const struct account_folder *folder, const struct flags *flags)
+{
+	for (int keyword = flags_next_keyword(flags, 0); keyword >= 0;
+		keyword = flags_next_keyword(flags, (unsigned)keyword + 1))
+		if (keyword_letters_has(&folder->letters, keyword))
+			return true;
+	return false;
+}
+
+/* Before a name has one of them. */
+static bool make_letters_durable(struct account *account,
+	struct account_folder *folder, const struct flags *flags,
+	struct error *error)
+{
+	if (folder->has_durable_letters || !uses_letter(folder, flags))
+		return true;
+	folder->has_durable_letters = keywords_file_sync(
+		account->maildir, folder->record.path, error);
+	/* Read again then: it may be gone. */
+	folder->has_letters = folder->has_durable_letters;
+	return folder->has_durable_letters;
 }
 
 static bool busy(const struct account_folder *folder, struct error *error)
@@ -104,7 +129,7 @@ bool local_add_letters(struct account *account, struct account_folder *folder,
 		if (!has_letter(folder, keyword) &&
 			!add_letter(account, folder, keyword, error))
 			return false;
-	return true;
+	return make_letters_durable(account, folder, flags, error);
 }
 
 /* ---- Watches ---- */

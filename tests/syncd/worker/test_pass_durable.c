@@ -147,11 +147,16 @@ static bool is_of_message(const char *path)
 	return strstr(path, "/cur/") != NULL || strstr(path, "/new/") != NULL;
 }
 
+static bool is_of_keywords(const char *path)
+{
+	return strstr(path, "/dovecot-keywords") != NULL;
+}
+
 static int lose(
 	const char *path, const struct stat *stat, int type, struct FTW *place)
 {
 	(void)place;
-	if (type == FTW_F && is_of_message(path) &&
+	if (type == FTW_F && (is_of_message(path) || is_of_keywords(path)) &&
 		!is_durable(path, stat->st_ino))
 		assert_int_equal(unlink(path), 0);
 	return 0;
@@ -379,6 +384,34 @@ static void test_what_was_downloaded_and_not_noted(void **state)
 	end(&world, 1);
 }
 
+static void test_letters_that_another_program_gave(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+	struct stat status;
+	char *path;
+	FILE *file;
+	int keyword;
+
+	(void)state;
+	begin(&world, "");
+	inbox = fake_mailbox("INBOX");
+	path = alloc_format("%s/INBOX/dovecot-keywords", world.maildir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs("0 work\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	keyword = keyword_table_intern(&world.account->keywords, "work");
+	assert_true(keyword >= 0);
+	flags_set_keyword(&inbox->messages[0].flags, (unsigned)keyword);
+	fake_touch(inbox, &inbox->messages[0]);
+	world_converge(&world);
+	assert_int_equal(stat(path, &status), 0);
+	assert_true(is_durable(path, status.st_ino));
+	free(path);
+	end(&world, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_copied_over),
 		cmocka_unit_test(test_what_both_sides_flagged_alike),
 		cmocka_unit_test(test_what_was_downloaded_and_not_noted),
+		cmocka_unit_test(test_letters_that_another_program_gave),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
