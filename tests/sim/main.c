@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "tests/sim/child.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/shrink.h"
 #include "tests/sim/sweep.h"
@@ -38,7 +39,8 @@ static void usage(void)
 		"       simulate --sweep NAME|all [--stride K] [--jobs N]\n"
 		"       simulate --crash NAME/CASE/STEP/KIND [--show]\n"
 		"WHAT: nothing, or some of equal, lesser, quirks, operator,\n"
-		"      failures, folders, in-place; with commas\n",
+		"      failures, folders, in-place, daemon; with\n"
+		"      commas\n",
 		stderr);
 	exit(64);
 }
@@ -89,16 +91,10 @@ static int run_batch(uint64_t first, uint64_t last)
 
 static pid_t start_batch(uint64_t first, uint64_t last)
 {
-	pid_t child;
+	pid_t child = child_start();
 
-	(void)fflush(stdout);
-	child = fork();
 	if (child == 0)
 		_exit(run_batch(first, last));
-	if (child == -1) {
-		perror("fork");
-		exit(71);
-	}
 	return child;
 }
 
@@ -139,7 +135,7 @@ static int run_seeds(uint64_t first, uint64_t last, unsigned jobs)
 static uint32_t parse_feature(const char *text, size_t size)
 {
 	static const char *const NAMES[] = { "equal", "lesser", "quirks",
-		"operator", "failures", "folders", "in-place" };
+		"operator", "failures", "folders", "in-place", "daemon" };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(NAMES); i++)
 		if (strlen(NAMES[i]) == size &&

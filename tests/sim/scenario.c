@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "tests/sim/child.h"
 
 static const struct scenario *const SECTIONS[] = { scenarios_crash,
 	scenarios_maildir, scenarios_server, scenarios_conflict,
@@ -92,19 +93,13 @@ int scenario_run_one(const char *text, bool shows)
 
 static pid_t start(const struct scenario *scenario)
 {
-	pid_t child;
+	pid_t child = child_start();
 
-	(void)fflush(stdout);
-	child = fork();
 	if (child == 0) {
 		int code = run(scenario, false);
 
 		(void)fflush(stdout);
 		_exit(code);
-	}
-	if (child == -1) {
-		perror("fork");
-		exit(71);
 	}
 	return child;
 }

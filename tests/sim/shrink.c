@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "tests/sim/child.h"
 #include "tests/sim/world.h"
 
 #define TRY_COUNT_MAX 3000
@@ -50,10 +51,9 @@ static struct finding try(
 	int ends[2];
 	pid_t child;
 
-	(void)fflush(stdout);
 	if (pipe(ends) == -1)
 		abort();
-	child = fork();
+	child = child_start();
 	if (child == 0) {
 		choices_replay(&choices, values, count);
 		run(seed, &choices, shows, &finding);

@@ -1,7 +1,9 @@
 /* syncd/worker/loop.h, clock.h and pool.h over a clock that only moves when
-   somebody waits. Nothing is watched: what is ready is asked for by who waits
-   (sim_transport.c, sim_watch.c), so a wait is a step of time in which others
-   act. Jobs of the pool run at once. */
+   somebody waits: a wait is a step of time in which others act. Who waits for a
+   connection asks for it by itself (sim_transport.c). Only where somebody wants
+   to know that the machine slept, the daemon, the loop tells more: that, events
+   of the one watch, and what came on connections nobody waits for. Jobs of the
+   pool run at once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,13 +13,16 @@
 #include "syncd/worker/pool.h"
 #include "tests/sim/seam.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_inotify.h"
 #include "tests/sim/sim_time.h"
+#include "tests/sim/sim_transport.h"
 
 /* No wait is longer without others getting a chance to act. */
 #define STEP_MS 250
 
 struct loop_source {
-	int fd;
+	void (*callback)(void *data, unsigned events);
+	void *data;
 };
 
 struct loop_timer {
@@ -29,8 +34,10 @@ struct loop_timer {
 
 struct loop {
 	struct loop_timer *timers;
+	struct loop_source *watch; /* the only source there is; NULL = none */
 	void (*resumed)(void *data);
 	void *data;
+	uint64_t suspended_ms; /* already told */
 	bool is_stopping;
 };
 
@@ -138,11 +145,11 @@ struct loop_source *loop_add(struct loop *loop, int fd, unsigned events,
 {
 	struct loop_source *source = alloc(1, sizeof(*source));
 
-	(void)loop;
+	(void)fd;
 	(void)events;
-	(void)callback;
-	(void)data;
-	source->fd = fd;
+	source->callback = callback;
+	source->data = data;
+	loop->watch = source;
 	return source;
 }
 
@@ -155,7 +162,8 @@ void loop_modify(struct loop *loop, struct loop_source *source, unsigned events)
 
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
-	(void)loop;
+	if (loop->watch == source)
+		loop->watch = NULL;
 	free(source);
 }
 
@@ -201,6 +209,7 @@ void loop_set_resume_callback(
 {
 	loop->resumed = callback;
 	loop->data = data;
+	loop->suspended_ms = suspended_ms;
 }
 
 static uint64_t first_due(const struct loop *loop, uint64_t limit)
@@ -232,8 +241,29 @@ static bool fire(struct loop *loop)
 	return has_fired;
 }
 
+static void tell_sleep(struct loop *loop)
+{
+	bool has_slept = suspended_ms > loop->suspended_ms + LOOP_SUSPEND_MS;
+
+	loop->suspended_ms = suspended_ms;
+	if (has_slept)
+		loop->resumed(loop->data);
+}
+
+static bool attend(struct loop *loop)
+{
+	if (loop->resumed == NULL)
+		return false;
+	tell_sleep(loop);
+	if (loop->watch != NULL && sim_inotify_pending() > 0)
+		loop->watch->callback(loop->watch->data, LOOP_READ);
+	return sim_transport_poll();
+}
+
 bool loop_run_once(struct loop *loop, uint64_t timeout_ms)
 {
+	bool has_told;
+
 	uint64_t step = timeout_ms < STEP_MS ? timeout_ms : STEP_MS;
 	uint64_t until = first_due(loop, now_ms + step);
 
@@ -243,7 +273,8 @@ bool loop_run_once(struct loop *loop, uint64_t timeout_ms)
 		sim_watch_settle();
 	}
 	seam_after(SEAM_CLOCK, "wait");
-	return fire(loop);
+	has_told = attend(loop);
+	return fire(loop) || has_told;
 }
 
 enum loop_result loop_run_until(

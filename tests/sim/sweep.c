@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "tests/sim/child.h"
 #include "tests/sim/scenario.h"
 
 /* Runs in one child, which leaks what dies in it. */
@@ -95,14 +96,9 @@ static void start_batch(struct sweep *sweep, const struct course *course,
 
 	while (sweep->running >= sweep->jobs)
 		end_batch(sweep);
-	(void)fflush(stdout);
-	child = fork();
+	child = child_start();
 	if (child == 0)
 		_exit(run_batch(course, first, end, sweep->stride));
-	if (child == -1) {
-		perror("fork");
-		exit(71);
-	}
 	sweep->running++;
 }
 
@@ -134,8 +130,7 @@ static bool measure(struct course *course)
 
 	if (pipe(ends) != 0)
 		return false;
-	(void)fflush(stdout);
-	child = fork();
+	child = child_start();
 	if (child == 0) {
 		scenario_run(course->scenario, course->variant, &none, false,
 			&result);
@@ -145,9 +140,8 @@ static bool measure(struct course *course)
 				: 1);
 	}
 	(void)close(ends[1]);
-	is_good = child != -1 &&
-		read(ends[0], &result, sizeof(result)) ==
-			(ssize_t)sizeof(result);
+	is_good = read(ends[0], &result, sizeof(result)) ==
+		(ssize_t)sizeof(result);
 	(void)close(ends[0]);
 	if (child != -1)
 		(void)waitpid(child, NULL, 0);

@@ -14,6 +14,7 @@
 #include "syncd/worker/pass.h"
 #include "tests/sim/actors.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/sim_daemon.h"
 #include "tests/sim/sim_db.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_server.h"
@@ -327,6 +328,8 @@ static void take_features_out(struct world_kind *kind)
 		kind->weights[EVENT_OPERATOR] = 0;
 	if (!has_feature(FEATURE_FAILURES))
 		kind->weights[EVENT_FAIL] = 0;
+	if (!has_feature(FEATURE_DAEMON))
+		kind->is_daemon = false;
 	kind->has_in_place = has_feature(FEATURE_IN_PLACE);
 }
 
@@ -360,6 +363,9 @@ struct world_kind world_kind_from_seed(uint64_t seed)
 	kind.is_crowded = draw(&random, 16) == 0;
 	if (kind.is_crowded)
 		kind.messages = 36;
+	kind.is_daemon = draw(&random, 2) == 0;
+	if (kind.is_daemon && draw(&random, 4) != 0)
+		kind.abilities |= SIM_IDLE;
 	take_features_out(&kind);
 	return kind;
 }
@@ -464,17 +470,12 @@ static bool start(struct world *world)
 		.get_secret = tell_secret,
 		.data = world,
 	};
-	struct error ignored = { 0 };
-
 	world->loop = loop_new(&world->error);
 	world->account =
 		account_open(world->config, &world->config->accounts[0],
 			&report, world->loop, &world->error);
 	if (world->account == NULL)
 		return false;
-	world->account->wants_sweep = true;
-	if (!local_watch(world->account, &ignored))
-		seam_log("no watch: %s", ignored.message);
 	return true;
 }
 
@@ -532,15 +533,14 @@ static void wait_between(struct world *world)
 		(void)loop_run_once(world->loop, 250);
 }
 
-static bool live(struct world *world, unsigned passes, bool to_end)
+static bool make_passes(struct world *world, unsigned passes, bool to_end)
 {
+	struct error ignored = { 0 };
 	bool is_good = true;
 
-	if (!start(world)) {
-		seam_log("no start: %s", world->error.message);
-		stop(world);
-		return false;
-	}
+	world->account->wants_sweep = true;
+	if (!local_watch(world->account, &ignored))
+		seam_log("no watch: %s", ignored.message);
 	for (unsigned i = 0; i < passes; i++) {
 		is_good = one_pass(world, to_end);
 		if (!is_state_usable(world))
@@ -552,6 +552,19 @@ static bool live(struct world *world, unsigned passes, bool to_end)
 		if (i + 1 < passes)
 			wait_between(world);
 	}
+	return is_good;
+}
+
+static bool live(struct world *world, unsigned passes, bool to_end)
+{
+	bool is_good = false;
+
+	if (!start(world))
+		seam_log("no start: %s", world->error.message);
+	else if (world->kind.is_daemon && !world->is_calm)
+		is_good = sim_daemon_run(world, passes);
+	else
+		is_good = make_passes(world, passes, to_end);
 	stop(world);
 	return is_good;
 }
@@ -611,6 +624,13 @@ void world_settle(struct world *world)
 	oracle_check_end(world);
 }
 
+static unsigned choose_pass_count(struct world *world)
+{
+	if (world->kind.is_daemon)
+		return 2 + world_choose(world, 12);
+	return world->kind.is_one_pass ? 1 : 1 + world_choose(world, 4);
+}
+
 static void play_by_chance(struct world *world)
 {
 	actors_populate(world);
@@ -618,9 +638,7 @@ static void play_by_chance(struct world *world)
 	oracle_check_all(world);
 	sim_server_set_quirks(world->kind.quirks);
 	for (unsigned i = 0; i < world->kind.sessions; i++) {
-		(void)world_session(world,
-			world->kind.is_one_pass ? 1
-						: 1 + world_choose(world, 4));
+		(void)world_session(world, choose_pass_count(world));
 		oracle_check_all(world);
 		if (world->kind.weights[EVENT_THERE] > 0)
 			actors_act(world, EVENT_THERE);

@@ -48,6 +48,7 @@ struct world_kind {
 	bool conflict_delete;
 	bool is_crowded;   /* most mail is in INBOX, and may go at once */
 	bool has_in_place; /* files are rewritten in place */
+	bool is_daemon;    /* waits and connections that idle between passes */
 	int64_t granularity_ns;
 	bool has_attributes, reuses_inodes, has_birth_times;
 	unsigned event_queue_max;
@@ -101,7 +102,7 @@ struct world_kind world_kind_from_seed(uint64_t seed);
 /* What may be in a world at all: all of it, unless somebody wants to look at
    less. Without any: a server that has MOVE and UIDPLUS and does nothing wrong,
    no operators, no failing calls, no equal messages, no acts on folders, no
-   files rewritten in place. */
+   files rewritten in place, no daemon. */
 enum feature {
 	FEATURE_EQUAL = 1 << 0,
 	FEATURE_LESSER = 1 << 1, /* without MOVE or UIDPLUS */
@@ -110,7 +111,8 @@ enum feature {
 	FEATURE_FAILURES = 1 << 4,
 	FEATURE_FOLDERS = 1 << 5,
 	FEATURE_IN_PLACE = 1 << 6,
-	FEATURES_ALL = (1 << 7) - 1,
+	FEATURE_DAEMON = 1 << 7,
+	FEATURES_ALL = (1 << 8) - 1,
 };
 extern uint32_t world_features;
 
