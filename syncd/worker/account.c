@@ -166,6 +166,7 @@ struct account_folder *account_folder_add(
 static void folder_free(struct account_folder *folder)
 {
 	uid_set_finish(&folder->record.frontier);
+	uid_set_finish(&folder->changed_uids);
 	arena_finish(&folder->arena);
 	free(folder);
 }

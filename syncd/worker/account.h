@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/uid_set.h"
 #include "config/config.h"
 #include "store/maildir.h"
 #include "store/maildir_name.h"
@@ -50,6 +51,9 @@ struct account_folder {
 	/* Observations in a row after which the server had more than it ever
 	   told of. */
 	unsigned gap_count;
+	/* Uploads whose size the server tells otherwise, as of the last
+	   observation: what it made of them is to be read. */
+	struct uid_set changed_uids;
 	bool is_doubtful;   /* its last observation left absences open */
 	bool wants_listing; /* the last observation's count was off */
 	bool has_failed;    /* in this pass: leave it alone until the next */

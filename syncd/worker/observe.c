@@ -4,6 +4,7 @@
 
 #include "syncd/reconciler/merge.h"
 #include "syncd/worker/clock.h"
+#include "syncd/worker/observe_changed.h"
 
 /* Few UIDs are looked up one by one, many by walking what is known. */
 #define VANISHED_LOOKUP_MAX 256
@@ -138,9 +139,9 @@ static bool take_changed(
 	return true;
 }
 
-static void put_row(struct account *account,
-	const struct account_folder *folder, uint32_t uid_validity,
-	const struct remote_message *message, struct arena *arena)
+static void put_row(struct account *account, struct account_folder *folder,
+	uint32_t uid_validity, const struct remote_message *message,
+	struct arena *arena)
 {
 	struct flags mask = account_remote_mask(folder);
 	struct flags flags;
@@ -155,6 +156,8 @@ static void put_row(struct account *account,
 		return;
 	}
 	is_changed = take_changed(&pair, message);
+	if (is_changed)
+		uid_set_add(&folder->changed_uids, message->uid);
 	/* That it changed is known even where the flags are as they were. */
 	if (pair.remote.modseq != 0 && message->modseq > pair.remote.modseq) {
 		pair.remote.modseq = message->modseq;
@@ -173,8 +176,8 @@ static void put_row(struct account *account,
 	account_journal(account, JOURNAL_REMOTE, &pair, "flags");
 }
 
-static void put_rows(struct account *account,
-	const struct account_folder *folder, const struct remote_view *view)
+static void put_rows(struct account *account, struct account_folder *folder,
+	const struct remote_view *view)
 {
 	struct arena arena;
 
@@ -638,7 +641,8 @@ bool observe_folder(struct account *account, struct account_folder *folder,
 	folder->wants_listing = false;
 	if (!observe_once(account, folder, false, error) ||
 		(folder->wants_listing &&
-			!observe_once(account, folder, true, error)))
+			!observe_once(account, folder, true, error)) ||
+		!observe_changed(account, folder, error))
 		return false;
 	note_status(folder);
 	return true;

@@ -9,7 +9,8 @@
 
 /* An upload, or a message that may have become of one. */
 struct half {
-	uint64_t message_id; /* 0 = not known yet */
+	uint64_t message_id;  /* 0 = not known yet */
+	uint64_t header_hash; /* on the server; the same */
 	int64_t date;
 	uint32_t folder_id;
 	uint32_t uid; /* the frontier of an upload */
@@ -51,7 +52,8 @@ static void find_uploads(struct halves *halves)
 			intent.content.message_id != 0 &&
 			state_pair_get(state, intent.mid, &arena, &pair) &&
 			pair.local.presence == PRESENCE_PRESENT &&
-			pair.remote.presence == PRESENCE_NEVER)
+			(pair.remote.presence == PRESENCE_NEVER ||
+				pair.remote.presence == PRESENCE_ABSENT))
 			push(halves,
 				&(struct half){
 					.message_id = intent.content.message_id,
@@ -101,6 +103,7 @@ static void find_stored(struct halves *halves)
 			push(halves,
 				&(struct half){
 					.message_id = pair.content.message_id,
+					.header_hash = pair.content.header_hash,
 					.date = pair.content.internal_date,
 					.folder_id = pair.remote.folder_id,
 					.uid = pair.remote.uid,
@@ -125,8 +128,10 @@ static void take_header(void *data, uint32_t uid, const struct content *content)
 
 	for (size_t i = halves->upload_count; i < halves->count; i++)
 		if (halves->items[i].uid == uid &&
-			halves->items[i].folder_id == reading->folder_id)
+			halves->items[i].folder_id == reading->folder_id) {
 			halves->items[i].message_id = content->message_id;
+			halves->items[i].header_hash = content->header_hash;
+		}
 }
 
 static bool learn_message_ids(struct halves *halves, struct error *error)
@@ -204,7 +209,7 @@ static void bind(struct stage *stage, const struct half *upload,
 	/* The hash stays that of the file. What is compared with the server, as
 	   before a removal, is what the server has. */
 	pair.content.size = copy.content.size;
-	pair.content.header_hash = 0;
+	pair.content.header_hash = stored->header_hash;
 	pair.content.email_id = copy.content.email_id;
 	pair.synced.is_set = false;
 	pair.hold = HOLD_NONE;

@@ -199,6 +199,35 @@ static void test_no_cut_takes_anything_away(void **state)
 	}
 }
 
+/* With a change here that would keep it, had it been removed there. */
+static void test_what_the_server_changed_is_known_when_it_is_moved(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox, *work;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * RUNG_COUNT; i++) {
+		open_rewriting(&world, &RUNGS[i / 2]);
+		server.has_receipts = i % 2 == 0;
+		work = fake_create("Work");
+		world_deliver_here(&world, "INBOX", 1);
+		world_converge(&world);
+		world_converge(&world);
+		inbox = fake_mailbox("INBOX");
+		fake_move(inbox, inbox->messages[0].uid, work);
+		local_set_letters(&world, "INBOX", 0, "F");
+		world_converge(&world);
+		assert_int_equal(server.append_count, 1);
+		assert_int_equal(inbox->count, 0);
+		assert_int_equal(work->count, 1);
+		assert_int_equal(local_count(&world, "INBOX"), 0);
+		assert_int_equal(local_count(&world, "Work"), 1);
+		assert_int_equal(work->messages[0].flags.system, FLAG_FLAGGED);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +237,8 @@ int main(void)
 		cmocka_unit_test(test_a_held_upload_ends_with_its_file),
 		cmocka_unit_test(
 			test_what_was_removed_before_it_was_seen_goes_up_again),
+		cmocka_unit_test(
+			test_what_the_server_changed_is_known_when_it_is_moved),
 		cmocka_unit_test(test_no_cut_takes_anything_away),
 	};
 
