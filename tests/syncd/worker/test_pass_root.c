@@ -143,8 +143,7 @@ static void test_a_disk_unmounted_meanwhile_is_no_copy(void **state)
 	world_finish(&world);
 }
 
-static void test_a_maildir_replaced_meanwhile_is_the_one_that_counts(
-	void **state)
+static void test_a_maildir_replaced_meanwhile_counts(void **state)
 {
 	struct world world;
 
@@ -310,8 +309,7 @@ int main(void)
 		cmocka_unit_test(
 			test_another_number_for_the_disk_changes_nothing),
 		cmocka_unit_test(test_a_disk_unmounted_meanwhile_is_no_copy),
-		cmocka_unit_test(
-			test_a_maildir_replaced_meanwhile_is_the_one_that_counts),
+		cmocka_unit_test(test_a_maildir_replaced_meanwhile_counts),
 		cmocka_unit_test(
 			test_a_server_put_back_is_matched_in_every_mailbox),
 	};
