@@ -320,6 +320,11 @@ uint64_t state_pair_new_mid(struct state *state)
 	return state->ids.mid++;
 }
 
+uint64_t state_pair_next_mid(const struct state *state)
+{
+	return state->ids.mid;
+}
+
 uint32_t state_folder_new_id(struct state *state)
 {
 	state->has_new_ids = true;

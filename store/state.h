@@ -44,6 +44,8 @@ const uint8_t *state_secret(const struct state *state);
    when there is no such record or reading failed (then the next commit or
    state_read_error() tells). */
 uint64_t state_pair_new_mid(struct state *state);
+/* What the next one will be: all there are are lower. */
+uint64_t state_pair_next_mid(const struct state *state);
 /* Two pairs with one UID or one name in a folder are our mistake: the
    transaction fails with ERROR_CORRUPT. To hand a UID or a name over, put the
    old pair without it first. */

@@ -166,6 +166,7 @@ struct account {
 	bool awaits_listing;   /* a mailbox is missing, and looked for again */
 	bool has_listing;      /* the last LIST was complete and plausible */
 	bool wants_again;      /* something was left for another pass */
+	uint64_t bound_mid;    /* what came since this pass bound arrivals */
 	bool is_starting;      /* no pass has ended yet */
 	int64_t began_at_ms;   /* this pass */
 	uint64_t change_count; /* operations carried out in this pass */

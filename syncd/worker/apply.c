@@ -354,11 +354,15 @@ static size_t collect_uploads(struct account *account,
 
 	while (count < UPLOAD_WINDOW &&
 		state_next_by_unique(
-			account->state, folder_id, cursor, arena, &pair))
-		if (is_local_arrival(&pair) && !pair_is_waiting(&pair, now) &&
-			!has_open_intent(account, pair.mid) &&
-			decide(&pair, policy).existence == EXISTENCE_UPLOAD)
+			account->state, folder_id, cursor, arena, &pair)) {
+		if (!is_local_arrival(&pair) || pair_is_waiting(&pair, now) ||
+			has_open_intent(account, pair.mid) ||
+			decide(&pair, policy).existence != EXISTENCE_UPLOAD)
+			continue;
+		/* Seen during the transfers: it may be one that is known. */
+		if (pair.mid < account->bound_mid)
 			pairs[count++] = arena_copy(arena, &pair, sizeof(pair));
+	}
 	return count;
 }
 
@@ -412,6 +416,8 @@ static bool transfer_arrivals(struct account *account,
 		i++)
 		is_done = upload_folder(
 			account, account->folders[i], policy, error);
+	if (state_pair_next_mid(account->state) > account->bound_mid)
+		account->wants_again = true;
 	account->counters.folder_path = NULL;
 	account_progress(account);
 	return is_done;

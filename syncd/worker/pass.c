@@ -225,6 +225,7 @@ bool pass_run(struct account *account, struct error *error)
 		return false;
 	account->local_is_complete = local_is_complete(account);
 	find_blind_spots(account);
+	account->bound_mid = state_pair_next_mid(account->state);
 	if (!bind_arrivals(account, error) ||
 		!apply_bind_rewritten(account, error) ||
 		!apply_resolve_intents(account, error) ||

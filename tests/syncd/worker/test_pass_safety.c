@@ -103,6 +103,35 @@ static void test_file_put_back_during_a_transfer_is_not_deleted(void **state)
 	world_finish(&world);
 }
 
+/* As readers do that copy and delete: another name, another file. */
+static void move_slowly(struct world *world)
+{
+	char *body = local_body(world, "INBOX", 0);
+
+	local_deliver(world, "Work", body);
+	local_remove(world, "INBOX", 0);
+	free(body);
+}
+
+static void test_file_moved_during_a_transfer_is_moved_there(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 30);
+	populate(&world);
+	world_deliver_there(&world, "Archive", 1, 0);
+	world_deliver_here(&world, "Work", 1);
+	at_first(&world, "fetch", move_slowly);
+	world_converge(&world);
+	assert_deed_is_done();
+	world_check_equal(&world, 13);
+	assert_int_equal(fake_mailbox("Work")->count, 7);
+	assert_int_equal(server.append_count, 1);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 static void answer_first(struct world *world)
 {
 	local_set_letters(world, "Work", 0, "RS");
@@ -822,6 +851,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			test_file_put_back_during_a_transfer_is_not_deleted),
+		cmocka_unit_test(
+			test_file_moved_during_a_transfer_is_moved_there),
 		cmocka_unit_test(test_flag_set_here_during_a_transfer_stays),
 		cmocka_unit_test(
 			test_flag_taken_back_during_a_transfer_stays_away),
