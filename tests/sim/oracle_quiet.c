@@ -191,11 +191,19 @@ static void check_undone(struct world *world)
 
 /* ---- Directions ---- */
 
+/* Who moves the copy that was made without MOVE, before it is seen, leaves two
+   of one message, and each goes on with flags of its own. */
+static bool is_split(const struct fate *fate)
+{
+	return fate->is_copied && fate->is_moved;
+}
+
 static void check_flags(unsigned number, uint32_t flags, const char *where)
 {
 	const struct fate *fate = &oracle.fates[number];
 
-	if (fate->made == 1 && fate->removed == 0 && !is_confused(the_world) &&
+	if (fate->made == 1 && fate->removed == 0 && !is_split(fate) &&
+		!is_confused(the_world) &&
 		(fate->flagged_sides == FLAGGED_HERE ||
 			fate->flagged_sides == FLAGGED_THERE) &&
 		fate->wanted_flags != flags)
