@@ -9,6 +9,7 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/oracle_internal.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_server.h"
 #include "tests/sim/sim_time.h"
 
 #define FILE_COUNT_MAX 256
@@ -288,6 +289,25 @@ static bool is_marked(const char *path)
 	return letters != NULL && strchr(letters, 'T') != NULL;
 }
 
+/* There: the mark may be on its way to the name. */
+static bool is_marked_there(unsigned number)
+{
+	for (size_t i = 0; i < sim_mailbox_count(); i++) {
+		const struct sim_mailbox *mailbox = sim_mailbox_at(i);
+
+		for (size_t k = 0; k < mailbox->message_count; k++) {
+			const struct sim_message *message =
+				&mailbox->messages[k];
+
+			if ((message->system_flags & FLAG_DELETED) != 0 &&
+				oracle_number(message->body, message->size) ==
+					number)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* A draft is written anew: another message under the old name, or in the old
    file. */
 static void rewrite(struct world *world, const char *path)
@@ -320,8 +340,8 @@ static void rewrite(struct world *world, const char *path)
 		oracle_removed(old);
 		oracle_made(number, true);
 	}
-	/* Under that name it is marked from the first moment on. */
-	if (is_marked(path))
+	/* Under that name it is marked from the first moment on, or soon. */
+	if (is_marked(path) || is_marked_there(old))
 		oracle_touched(number);
 	free(text);
 	free(body);
