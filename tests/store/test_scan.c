@@ -98,6 +98,25 @@ static void test_a_scan_lists_new_then_cur(void **state)
 	arena_finish(&arena);
 }
 
+/* A message that goes from one to the other meanwhile is read once at least. */
+static void test_new_is_read_before_cur(void **state)
+{
+	struct arena arena = { .block = NULL };
+	struct maildir_entry *entries;
+	struct error error;
+	size_t count;
+
+	(void)state;
+	mail_tree_write(&tree, "INBOX/cur/a:2,S", "x");
+	mail_tree_write(&tree, "INBOX/new/b", "x");
+	assert_true(maildir_scan(
+		tree.maildir, "INBOX", &arena, &entries, &count, &error));
+	assert_int_equal(count, 2);
+	assert_true(entries[0].is_new);
+	assert_false(entries[1].is_new);
+	arena_finish(&arena);
+}
+
 static void test_events_stay_for_their_reader(void **state)
 {
 	struct arena arena = { .block = NULL };
@@ -413,6 +432,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WATCHED(test_a_scan_lists_new_then_cur),
+		WATCHED(test_new_is_read_before_cur),
 		WATCHED(test_events_stay_for_their_reader),
 		WATCHED(test_twins_are_told_apart_by_inode),
 		WATCHED(test_absence_needs_a_watch_or_quiet),

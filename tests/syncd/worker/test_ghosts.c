@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "syncd/worker/clock.h"
 #include "tests/syncd/worker/world.h"
 
 /* What a server may be able to do. */
@@ -71,6 +72,14 @@ static void open_haunted(
 	world_check_equal(world, count);
 }
 
+static void check_kept(struct world *world, size_t count)
+{
+	world_converge(world);
+	world_check_equal(world, count);
+	world_check_quiet(world);
+	world_finish(world);
+}
+
 static void test_a_late_upload_is_removed(void **state)
 {
 	struct world world;
@@ -114,6 +123,45 @@ static void test_whenever_it_comes_there_is_one_of_each(void **state)
 	}
 }
 
+static uint64_t stored_at_ms;
+
+static void store_late(void *data)
+{
+	(void)data;
+	if (clock_now_ms() < stored_at_ms)
+		return;
+	server.interfere = NULL;
+	fake_arrive();
+}
+
+/* A server that is a moment behind: what was sent is waited for. */
+static void check_soon(const char *from, const char *to)
+{
+	struct world world;
+
+	world_init(&world, "", 1);
+	fake_create("Work");
+	world_converge(&world);
+	world_deliver_here(&world, from, 1);
+	lose_upload(&world, UINT32_MAX);
+	local_move(&world, from, 0, to, true);
+	stored_at_ms = clock_now_ms() + 2400;
+	server.interfere = store_late;
+	world_converge(&world);
+	assert_null(server.interfere);
+	assert_int_equal(server.append_count, 0);
+	check_kept(&world, 1);
+}
+
+static void test_what_comes_soon_is_not_sent_again(void **state)
+{
+	(void)state;
+	check_soon("INBOX", "INBOX");
+	/* Also when its file is elsewhere by then. */
+	check_soon("INBOX", "Work");
+	check_soon("Work", "INBOX");
+}
+
 static void test_a_removal_cut_off_anywhere_is_made_good(void **state)
 {
 	struct world world;
@@ -140,14 +188,6 @@ static void test_a_removal_cut_off_anywhere_is_made_good(void **state)
 }
 
 /* ---- What is not removed ---- */
-
-static void check_kept(struct world *world, size_t count)
-{
-	world_converge(world);
-	world_check_equal(world, count);
-	world_check_quiet(world);
-	world_finish(world);
-}
 
 static void test_without_uidplus_it_stays(void **state)
 {
@@ -266,6 +306,18 @@ static void test_the_only_copy_is_never_removed(void **state)
 	}
 }
 
+/* The one that was sent again is on its way out. */
+static void test_one_that_is_alone_stays(void **state)
+{
+	struct world world;
+
+	(void)state;
+	open_haunted(&world, &RUNGS[0], 1);
+	local_remove(&world, "INBOX", 0);
+	fake_arrive();
+	check_kept(&world, 1);
+}
+
 /* A new UIDVALIDITY numbers everything anew: no UID says what is late. */
 static void test_a_renumbered_mailbox_has_no_ghosts(void **state)
 {
@@ -285,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_late_upload_is_removed),
 		cmocka_unit_test(test_whenever_it_comes_there_is_one_of_each),
+		cmocka_unit_test(test_what_comes_soon_is_not_sent_again),
 		cmocka_unit_test(test_a_removal_cut_off_anywhere_is_made_good),
 		cmocka_unit_test(test_without_uidplus_it_stays),
 		cmocka_unit_test(
@@ -294,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_one_beside_a_deleted_one_stays),
 		cmocka_unit_test(test_other_bytes_are_another_message),
 		cmocka_unit_test(test_the_only_copy_is_never_removed),
+		cmocka_unit_test(test_one_that_is_alone_stays),
 		cmocka_unit_test(test_a_renumbered_mailbox_has_no_ghosts),
 	};
 

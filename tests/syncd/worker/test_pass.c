@@ -41,6 +41,21 @@ static void test_first_sync_brings_mail_down_and_then_is_quiet(void **state)
 	}
 }
 
+static void test_an_account_is_opened_once(void **state)
+{
+	const struct account_report report = { 0 };
+	struct error error = { 0 };
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 1);
+	world_start(&world);
+	assert_null(account_open(world.config, &world.config->accounts[0],
+		&report, world.loop, &error));
+	assert_int_equal(error.code, ERROR_STOPPED);
+	world_finish(&world);
+}
+
 static void test_local_mail_goes_up(void **state)
 {
 	struct world world;
@@ -595,6 +610,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			test_first_sync_brings_mail_down_and_then_is_quiet),
+		cmocka_unit_test(test_an_account_is_opened_once),
 		cmocka_unit_test(test_local_mail_goes_up),
 		cmocka_unit_test(test_a_refused_message_holds_back_no_other),
 		cmocka_unit_test(test_flags_merge_bit_by_bit),

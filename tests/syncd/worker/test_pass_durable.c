@@ -324,6 +324,45 @@ static void test_what_was_moved(void **state)
 	end(&world, 1);
 }
 
+static void test_what_was_moved_there(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+
+	(void)state;
+	begin(&world, "");
+	fake_deliver(fake_mailbox("INBOX"), MESSAGE, 0);
+	world_converge(&world);
+	inbox = fake_mailbox("INBOX");
+	fake_move(inbox, inbox->messages[inbox->count - 1].uid,
+		fake_mailbox("Archive"));
+	world_converge(&world);
+	end(&world, 1);
+}
+
+/* The events of the move are gone with the transaction. */
+static void test_a_move_that_could_not_be_noted_is_found_again(void **state)
+{
+	struct world world;
+	char *from, *to;
+
+	(void)state;
+	begin(&world, "");
+	fake_deliver(fake_mailbox("INBOX"), MESSAGE, FLAG_SEEN);
+	world_converge(&world);
+	from = find_path(&world, "INBOX");
+	to = alloc_format(
+		"%s/Archive/cur/1600000009.C1.reader:2,S", world.maildir);
+	assert_int_equal(rename(from, to), 0);
+	disk.fails_in_cur = true;
+	world_converge(&world);
+	assert_false(disk.fails_in_cur);
+	world_check_equal(&world, 2 * OTHER_COUNT + 1);
+	free(to);
+	free(from);
+	end(&world, 1);
+}
+
 static void test_what_was_copied_over(void **state)
 {
 	struct world world;
@@ -420,6 +459,9 @@ int main(void)
 		cmocka_unit_test(test_what_was_uploaded),
 		cmocka_unit_test(test_what_was_copied_and_removed),
 		cmocka_unit_test(test_what_was_moved),
+		cmocka_unit_test(test_what_was_moved_there),
+		cmocka_unit_test(
+			test_a_move_that_could_not_be_noted_is_found_again),
 		cmocka_unit_test(test_what_was_copied_over),
 		cmocka_unit_test(test_what_both_sides_flagged_alike),
 		cmocka_unit_test(test_what_was_downloaded_and_not_noted),

@@ -116,6 +116,26 @@ static void test_a_folder_gone_here_and_moved_into_there_goes_on(void **state)
 	world_finish(&world);
 }
 
+/* What was flagged there stays, and with it the mailbox. */
+static void test_a_folder_gone_here_and_flagged_there_goes_on(void **state)
+{
+	struct world world;
+	struct fake_mailbox *work;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 38);
+	populate(&world);
+	local_remove_folder(&world, "Work");
+	work = fake_mailbox("Work");
+	work->messages[0].flags.system |= FLAG_FLAGGED;
+	fake_touch(work, &work->messages[0]);
+	world_converge(&world);
+	world_check_equal(&world, SIZE_MAX);
+	world_check_quiet(&world);
+	assert_true(local_count(&world, "Work") >= 1);
+	world_finish(&world);
+}
+
 /* A kill came between taking the parts out and the directory itself: that is no
    missing disk, and nobody has to help. */
 static void test_a_removal_that_was_cut_off_is_ended(void **state)
@@ -367,6 +387,8 @@ int main(void)
 			test_a_mailbox_gone_there_and_moved_into_here_goes_on),
 		cmocka_unit_test(
 			test_a_folder_gone_here_and_moved_into_there_goes_on),
+		cmocka_unit_test(
+			test_a_folder_gone_here_and_flagged_there_goes_on),
 		cmocka_unit_test(test_a_removal_that_was_cut_off_is_ended),
 		cmocka_unit_test(
 			test_a_mailbox_we_made_is_renumbered_like_any_other),

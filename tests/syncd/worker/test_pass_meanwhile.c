@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,31 @@ static void test_what_could_not_be_marked_is_not_expunged(void **state)
 	check_removal("remote_store", flag_and_mark_there);
 }
 
+static void cut_off(void)
+{
+	server.cut_in = 1;
+}
+
+static void test_unmarked_after_a_cut_it_comes_back(void **state)
+{
+	struct world world;
+	struct fake_mailbox *work;
+
+	(void)state;
+	world_init(&world, "", 10);
+	populate(&world);
+	local_remove(&world, "Work", 0);
+	at_first("remote_expunge", cut_off);
+	assert_false(world_sync(&world));
+	world_stop(&world);
+	work = fake_mailbox("Work");
+	for (size_t i = 0; i < work->count; i++) {
+		work->messages[i].flags.system &= ~(uint32_t)FLAG_DELETED;
+		fake_touch(work, &work->messages[i]);
+	}
+	end(&world, 16);
+}
+
 /* ---- Flags ---- */
 
 static void check_that_none_is_flagged(void)
@@ -192,6 +218,36 @@ static void test_a_uid_of_a_renumbered_mailbox_binds_no_upload(void **state)
 	end(&world, 17);
 }
 
+static void cut_off_stored(void)
+{
+	server.cut_in = 1;
+	server.cut_after_effect = true;
+}
+
+static void check_upload_moved(const char *from, const char *to)
+{
+	struct world world;
+
+	world_init(&world, "", 11);
+	populate(&world);
+	world_deliver_here(&world, from, 1);
+	at_first("remote_append", cut_off_stored);
+	assert_false(world_sync(&world));
+	server.cut_after_effect = false;
+	world_stop(&world);
+	local_move(&world, from, local_count(&world, from) - 1, to, true);
+	end(&world, 17);
+	assert_int_equal(server.append_count, 1);
+}
+
+/* Nobody knows yet that it is stored. */
+static void test_an_open_upload_that_is_moved_is_one_message(void **state)
+{
+	(void)state;
+	check_upload_moved("Archive", "Work");
+	check_upload_moved("Work", "Archive");
+}
+
 static void check_move(bool has_move)
 {
 	struct world world;
@@ -219,11 +275,6 @@ static void test_a_uid_of_a_renumbered_mailbox_binds_no_copy(void **state)
 }
 
 /* ---- Names ---- */
-
-static void cut_off(void)
-{
-	server.cut_in = 1;
-}
 
 static void write_file(
 	const struct world *world, const char *path, const char *text)
@@ -351,6 +402,44 @@ static void test_what_may_be_in_an_unread_folder_is_not_removed(void **state)
 	end(&world, 16);
 }
 
+static struct world *watched;
+
+static void deliver_to_work(void)
+{
+	world_deliver_here(watched, "Work", 1);
+}
+
+/* So that a scan believes what it sees. */
+static void make_old(const struct world *world, const char *part)
+{
+	const struct timespec times[2] = { { .tv_sec = 1500000000 },
+		{ .tv_sec = 1500000000 } };
+	char *path = alloc_format("%s/Work/%s", world->maildir, part);
+
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	free(path);
+}
+
+/* Its directory is another one now, which was looked at without a watch. */
+static void test_what_comes_before_the_watch_is_found(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 12);
+	populate(&world);
+	local_rename_folder(&world, "Work", ".old");
+	local_make_folder(&world, "Work");
+	for (int i = 0; i < 8; i++)
+		local_move(&world, ".old", 0, "Work", false);
+	local_remove_folder(&world, ".old");
+	make_old(&world, "new");
+	make_old(&world, "cur");
+	watched = &world;
+	at_first("remote_list", deliver_to_work);
+	end(&world, 17);
+}
+
 /* More than the kernel keeps. */
 static void flood_events(struct world *world)
 {
@@ -389,9 +478,12 @@ int main(void)
 		cmocka_unit_test(test_flagged_before_it_is_verified_it_stays),
 		cmocka_unit_test(test_flagged_after_it_was_verified_it_stays),
 		cmocka_unit_test(test_what_could_not_be_marked_is_not_expunged),
+		cmocka_unit_test(test_unmarked_after_a_cut_it_comes_back),
 		cmocka_unit_test(test_flags_are_set_on_what_was_looked_at),
 		cmocka_unit_test(
 			test_a_uid_of_a_renumbered_mailbox_binds_no_upload),
+		cmocka_unit_test(
+			test_an_open_upload_that_is_moved_is_one_message),
 		cmocka_unit_test(
 			test_a_uid_of_a_renumbered_mailbox_binds_no_move),
 		cmocka_unit_test(
@@ -401,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_a_planned_name_alone_is_not_the_message),
 		cmocka_unit_test(
 			test_what_may_be_in_an_unread_folder_is_not_removed),
+		cmocka_unit_test(test_what_comes_before_the_watch_is_found),
 		cmocka_unit_test(test_what_lost_events_told_is_found_by_scans),
 	};
 

@@ -308,6 +308,49 @@ static void test_a_receipt_that_does_not_add_up_is_none(void **state)
 	scene_close(&scene);
 }
 
+#define ROW(number)                                                            \
+	"* " number " FETCH (UID " number " FLAGS () RFC822.SIZE 9 "           \
+	"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n"
+
+/* RFC 9738, 3.1: from the highest UID down, and OK at the end of a part. */
+static void test_what_a_limit_left_out_is_asked_for(void **state)
+{
+	struct scene scene;
+	struct uid_set uids = { 0 };
+	struct remote_message *messages;
+	size_t count;
+
+	(void)state;
+	open_selected(&scene);
+	script_add(&scene.script, "UID FETCH 1:3 (",
+		ROW("3") "% OK [MESSAGELIMIT 1 3] more\r\n");
+	script_add(
+		&scene.script, "UID FETCH 1:2 (", ROW("1") ROW("2") "% OK\r\n");
+	select_box(&scene);
+	uid_set_add_range(&uids, 1, 3);
+	expect(remote_fetch_messages(scene.remote, &uids, &scene.fixture.arena,
+		       &messages, &count, &scene.error),
+		&scene.error);
+	assert_int_equal(count, 3);
+	uid_set_finish(&uids);
+	scene_close(&scene);
+}
+
+static void test_a_mailbox_with_messages_is_not_deleted(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	script_init(&scene.script, "");
+	script_add(&scene.script, "STATUS Old (",
+		"* STATUS Old (MESSAGES 1 UIDNEXT 9 UIDVALIDITY 7 UNSEEN 0)\r\n"
+		"% OK\r\n");
+	scene_open(&scene);
+	assert_false(remote_delete_empty(scene.remote, "Old", &scene.error));
+	assert_int_equal(scene.error.code, ERROR_REFUSED);
+	scene_close(&scene);
+}
+
 /* ---- Login ---- */
 
 static void test_login_failures_say_what_can_be_done(void **state)
@@ -524,6 +567,8 @@ int main(void)
 		cmocka_unit_test(
 			test_without_a_condition_the_answer_tells_who_is_there),
 		cmocka_unit_test(test_a_receipt_that_does_not_add_up_is_none),
+		cmocka_unit_test(test_what_a_limit_left_out_is_asked_for),
+		cmocka_unit_test(test_a_mailbox_with_messages_is_not_deleted),
 		cmocka_unit_test(test_login_failures_say_what_can_be_done),
 		cmocka_unit_test(test_exchange_lets_in_who_has_no_mailbox),
 		cmocka_unit_test(test_what_plain_refuses_login_may_take_once),

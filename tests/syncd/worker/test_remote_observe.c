@@ -143,6 +143,95 @@ static void test_another_uidvalidity_is_a_new_epoch(void **state)
 	scene_close(&scene);
 }
 
+/* The server was put back to what it was some time ago. */
+static void check_went_back(const char *selected)
+{
+	struct scene scene;
+	struct remote_view view;
+
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT", selected);
+	script_add(&scene.script, "UID FETCH 20:", "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 1:4294967295 (UID FLAGS INTERNAL",
+		"* 1 FETCH (UID 5 FLAGS (\\Seen) RFC822.SIZE 9 "
+		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n% OK\r\n");
+	observe(&scene, &KNOWN, &view);
+	assert_true(view.is_new_epoch && view.has_listing);
+	assert_true(uid_set_is_empty(&view.vanished));
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
+static void test_numbers_that_went_back_are_a_new_epoch(void **state)
+{
+	(void)state;
+	check_went_back("* 1 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n"
+			"* OK [UIDNEXT 12] n\r\n"
+			"* OK [HIGHESTMODSEQ 50] m\r\n% OK\r\n");
+	check_went_back("* 1 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n"
+			"* OK [UIDNEXT 20] n\r\n"
+			"* OK [HIGHESTMODSEQ 39] m\r\n% OK\r\n");
+}
+
+/* Another one went without a word, so that the counts would agree. */
+static void test_what_is_told_of_has_not_vanished(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+
+	(void)state;
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT",
+		"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n"
+		"* OK [UIDNEXT 20] n\r\n* OK [HIGHESTMODSEQ 50] m\r\n"
+		"* VANISHED (EARLIER) 5\r\n"
+		"* 1 FETCH (UID 5 FLAGS (\\Seen) MODSEQ (48))\r\n% OK\r\n");
+	script_add(&scene.script, "UID FETCH 20:", "% OK\r\n");
+	script_add(&scene.script, "UID SEARCH RETURN (ALL COUNT) ALL",
+		"* ESEARCH (TAG \"%\") UID ALL 5 COUNT 1\r\n% OK\r\n");
+	observe(&scene, &KNOWN, &view);
+	assert_true(view.has_listing && uid_set_contains(&view.listing, 5));
+	assert_false(uid_set_contains(&view.vanished, 5));
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
+static void test_what_came_before_closed_is_of_another_mailbox(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+
+	(void)state;
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT",
+		"* VANISHED 12\r\n* 1 FETCH (UID 5 FLAGS (\\Deleted))\r\n"
+		"* OK [CLOSED] c\r\n" SELECTED(MODSEQ_50) "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 20:", "% OK\r\n");
+	observe(&scene, &KNOWN, &view);
+	assert_true(uid_set_is_empty(&view.vanished));
+	assert_int_equal(view.message_row_count, 0);
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
+static void test_the_anchor_stays_behind_what_could_not_be_read(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+
+	(void)state;
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT",
+		SELECTED(MODSEQ_50) "* 1 FETCH (UID 5 UID 6)\r\n% OK\r\n");
+	script_add(&scene.script, "UID FETCH 20:", "% OK\r\n");
+	script_add(&scene.script, "UID SEARCH RETURN (ALL COUNT) ALL",
+		"* ESEARCH (TAG \"%\") UID ALL 5,12 COUNT 2\r\n% OK\r\n");
+	observe(&scene, &KNOWN, &view);
+	assert_int_equal(view.highest_modseq, KNOWN.highest_modseq);
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
 static void test_without_modseqs_all_flags_are_read(void **state)
 {
 	struct scene scene;
@@ -390,6 +479,12 @@ int main(void)
 		cmocka_unit_test(
 			test_when_nothing_can_be_listed_absence_proves_nothing),
 		cmocka_unit_test(test_another_uidvalidity_is_a_new_epoch),
+		cmocka_unit_test(test_numbers_that_went_back_are_a_new_epoch),
+		cmocka_unit_test(test_what_is_told_of_has_not_vanished),
+		cmocka_unit_test(
+			test_what_came_before_closed_is_of_another_mailbox),
+		cmocka_unit_test(
+			test_the_anchor_stays_behind_what_could_not_be_read),
 		cmocka_unit_test(test_without_modseqs_all_flags_are_read),
 		cmocka_unit_test(test_the_frontier_stops_at_what_was_not_told),
 		cmocka_unit_test(test_a_mailbox_without_uidvalidity_is_refused),
