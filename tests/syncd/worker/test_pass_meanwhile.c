@@ -274,6 +274,31 @@ static void test_a_uid_of_a_renumbered_mailbox_binds_no_copy(void **state)
 	check_move(false);
 }
 
+/* One goes, and the server names two others, which nobody here ever had. */
+static void vanish_wrongly(void)
+{
+	struct fake_mailbox *inbox = fake_mailbox("INBOX");
+	struct fake_gone *gone;
+
+	fake_expunge(inbox, inbox->messages[0].uid);
+	gone = &inbox->gone[inbox->gone_count++];
+	gone[-1].uid = 1;
+	gone[0] = (struct fake_gone){ 2, gone[-1].modseq };
+}
+
+/* With the upload that is known already, its count agrees with what it told. */
+static void test_what_went_without_a_word_is_found(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 13);
+	populate(&world);
+	world_deliver_here(&world, "INBOX", 1);
+	at_first("remote_append", vanish_wrongly);
+	end(&world, 16);
+}
+
 /* ---- Names ---- */
 
 static void write_file(
@@ -488,6 +513,7 @@ int main(void)
 			test_a_uid_of_a_renumbered_mailbox_binds_no_move),
 		cmocka_unit_test(
 			test_a_uid_of_a_renumbered_mailbox_binds_no_copy),
+		cmocka_unit_test(test_what_went_without_a_word_is_found),
 		cmocka_unit_test(test_a_name_of_another_message_is_not_taken),
 		cmocka_unit_test(test_two_files_of_one_name_are_two_messages),
 		cmocka_unit_test(test_a_planned_name_alone_is_not_the_message),
