@@ -627,6 +627,11 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 		list_all(mailbox, &view);
 	else
 		check_counts(known, mailbox, &view);
+	if (server.doubtful != NULL &&
+		strcmp(server.doubtful, known->wire_name) == 0) {
+		view.is_doubtful = true;
+		view.has_listing = false;
+	}
 	free(remote->selected);
 	remote->selected = alloc_text(known->wire_name);
 	if (!hand_over(remote, sink, &view, error) || !end(remote, error)) {

@@ -299,6 +299,31 @@ static void test_what_went_without_a_word_is_found(void **state)
 	end(&world, 16);
 }
 
+/* Told to have vanished is another one, and no listing can be had. */
+static void test_in_doubt_nothing_is_absent(void **state)
+{
+	struct fake_mailbox *work;
+	struct world world;
+	unsigned body_count;
+	uint32_t uid;
+
+	(void)state;
+	world_init(&world, "", 14);
+	populate(&world);
+	body_count = server.body_count;
+	work = fake_mailbox("Work");
+	uid = work->messages[0].uid;
+	fake_expunge(work, uid);
+	work->gone[work->gone_count - 1].uid = uid + 1;
+	server.doubtful = "Work";
+	assert_true(world_sync(&world));
+	assert_int_equal(local_count(&world, "Work"), 8);
+	server.doubtful = NULL;
+	work->gone[work->gone_count - 1].uid = uid;
+	end(&world, 15);
+	assert_int_equal(server.body_count, body_count);
+}
+
 /* ---- Names ---- */
 
 static void write_file(
@@ -514,6 +539,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_uid_of_a_renumbered_mailbox_binds_no_copy),
 		cmocka_unit_test(test_what_went_without_a_word_is_found),
+		cmocka_unit_test(test_in_doubt_nothing_is_absent),
 		cmocka_unit_test(test_a_name_of_another_message_is_not_taken),
 		cmocka_unit_test(test_two_files_of_one_name_are_two_messages),
 		cmocka_unit_test(test_a_planned_name_alone_is_not_the_message),
