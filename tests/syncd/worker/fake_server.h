@@ -55,7 +55,8 @@ struct fake_server {
 	const char *silent;  /* this mailbox gives no STATUS; or NULL */
 	/* Of this one a listing ends with NO, after its chunks; or NULL. */
 	const char *breaks_off;
-	const char *doubtful; /* of this one no UIDs can be listed; or NULL */
+	/* Of this one no UIDs can be listed; or NULL. */
+	const char *doubtful;
 	bool hides_stores;   /* a STORE is OK, without a word of what it did */
 	bool ignores_stores; /* and does nothing */
 	bool rewrites;       /* what is uploaded gets one header more */
