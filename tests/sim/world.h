@@ -70,7 +70,7 @@ struct world {
 	bool is_calm;    /* no events any more */
 	uint64_t step, next_event_step;
 	unsigned happened_count; /* by chance, in all sessions */
-	enum event pending; /* an AFTER event, at the end of this call */
+	enum event pending;      /* an AFTER event, at the end of this call */
 	jmp_buf death;
 	bool is_power_cut; /* how it died */
 	/* A crash at a chosen step instead of chance (crash sweep): 0 = none.
