@@ -286,6 +286,19 @@ static bool parse_by_kind(struct imap_parse *parse)
 	return false;
 }
 
+static bool has_nul_anywhere(const struct imap_parse *parse)
+{
+	for (size_t i = 0; i < parse->literal_count; i++) {
+		const struct imap_taken_literal *literal = &parse->literals[i];
+
+		if (literal->data != NULL &&
+			memchr(literal->data, '\0', (size_t)literal->size) !=
+				NULL)
+			return true;
+	}
+	return has_nul(&parse->lexer, parse->line.name_position);
+}
+
 bool imap_parse_line(struct imap_parse *parse)
 {
 	const struct imap_line *line = &parse->line;
@@ -304,6 +317,8 @@ bool imap_parse_line(struct imap_parse *parse)
 				  parse->lexer.line + line->name_position,
 				  line->name_size),
 		.is_broken = line->kind == IMAP_LINE_DATA,
+		.has_nul =
+			line->kind == IMAP_LINE_DATA && has_nul_anywhere(parse),
 	};
 	parse->piece_count = 0;
 	return parse->lexer.limit == NULL && !parse->is_boundary_lost;

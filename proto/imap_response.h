@@ -185,6 +185,7 @@ struct imap_response {
 	const char *tag;  /* TAGGED */
 	const char *name; /* UNKNOWN: upper-case keyword, or NULL */
 	bool is_broken;   /* UNKNOWN: a known kind that makes no sense */
+	bool has_nul;     /* is_broken: NUL is in it */
 	uint32_t number;  /* EXISTS, RECENT, EXPUNGE */
 	/* CAPABILITY, ENABLED, FLAGS; ID: key value … */
 	struct imap_words words;

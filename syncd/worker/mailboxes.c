@@ -1,5 +1,6 @@
 #include "syncd/worker/mailboxes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -52,11 +53,26 @@ static const char *mailbox_path(
 	return text;
 }
 
+/* Named nowhere else: nobody knows how. */
+static void note_unreadable(struct mailboxes_round *round)
+{
+	size_t count = remote_skipped_count(round->account->remote);
+	char reason[80];
+
+	if (count == 0)
+		return;
+	(void)snprintf(reason, sizeof(reason),
+		"the names of %zu mailboxes on the server cannot be read",
+		count);
+	account_skip(round->account, "?", reason);
+}
+
 static bool list_remote(struct mailboxes_round *round, struct error *error)
 {
 	if (!remote_list(round->account->remote, &round->arena,
 		    &round->mailboxes, &round->mailbox_count, error))
 		return false;
+	note_unreadable(round);
 	round->mailbox_paths = arena_alloc(&round->arena,
 		round->mailbox_count + 1, sizeof(*round->mailbox_paths));
 	round->remote = arena_alloc(&round->arena, round->mailbox_count + 1,
@@ -283,6 +299,10 @@ static void judge_listing(struct mailboxes_round *round)
 	count_known(round);
 	account->has_listing = guard_listing_is_plausible(round->has_inbox,
 		round->known_listed_count, round->known_count);
+	/* What is not listed may be one whose name cannot be read. */
+	if (remote_skipped_count(account->remote) > 0 &&
+		round->known_listed_count < round->known_count)
+		account->has_listing = false;
 	if (!account->has_listing)
 		leave_unlisted_alone(round);
 }

@@ -96,8 +96,9 @@ bool remote_list(struct remote *remote, struct arena *arena,
 	struct remote_mailbox **mailboxes_out, size_t *count_out,
 	struct error *error) MUST_CHECK;
 
-/* Mailboxes the last remote_list() left out because their names are in no
-   encoding that can be read. */
+/* Mailboxes the last remote_list() left out because their names hold NUL or are
+   in no encoding that can be read. While there are any, what is not listed may
+   be one of them. */
 size_t remote_skipped_count(const struct remote *remote);
 
 /* STATUS of one mailbox, for a quick look. */

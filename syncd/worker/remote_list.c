@@ -1,5 +1,6 @@
 /* Mailboxes of the account: LIST, STATUS, NAMESPACE. What is not understood
-   fails: a mailbox left out would look like one that was removed. */
+   fails: a mailbox left out would look like one that was removed. Only names
+   that cannot be read are left out, and counted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct listing {
 	size_t hint; /* where the next STATUS is likely to belong */
 	struct prefix *prefixes;
 	size_t prefix_count, prefix_capacity;
+	bool has_holes; /* what they were is not known */
 };
 
 /* ---- Answers ---- */
@@ -155,11 +157,26 @@ static void read_namespaces(
 		listing, namespaces->shared, namespaces->shared_count, false);
 }
 
+/* A name with NUL in it is one that cannot be read, like those above. */
+static void note_broken(
+	struct listing *listing, const struct imap_response *response)
+{
+	if (response->has_nul && response->name != NULL &&
+		(strcmp(response->name, "LIST") == 0 ||
+			strcmp(response->name, "XLIST") == 0))
+		listing->remote->skipped_count++;
+	else
+		listing->has_holes = true;
+}
+
 static bool handle_response(struct remote_flight *flight,
 	const struct imap_response *response, struct error *error)
 {
 	struct listing *listing = flight->data;
 	struct remote_mailbox *mailbox;
+
+	if (response->is_broken)
+		note_broken(listing, response);
 
 	if (response->kind == IMAP_RESPONSE_NAMESPACE)
 		read_namespaces(listing, &response->namespaces);
@@ -221,15 +238,15 @@ static void forget_mailboxes(struct listing *listing)
 	listing->items = NULL;
 	listing->count = listing->capacity = listing->hint = 0;
 	listing->remote->skipped_count = 0;
+	listing->has_holes = false;
 }
 
-static bool check_list(struct listing *listing,
-	const struct remote_flight *flight, const struct remote_call *call,
+static bool check_list(struct listing *listing, const struct remote_call *call,
 	struct error *error)
 {
 	if (!remote_check(listing->remote, call, "list the mailboxes", error))
 		return false;
-	if (flight->has_broken || call->answer.code == IMAP_CODE_MESSAGELIMIT)
+	if (listing->has_holes || call->answer.code == IMAP_CODE_MESSAGELIMIT)
 		return error_set(error, ERROR_REFUSED,
 			"server's list of mailboxes cannot be read in full");
 	if (listing->count == 0)
@@ -292,7 +309,7 @@ static bool run_list(struct listing *listing, struct imap_command *command,
 		flight.timeout_ms = REMOTE_ALIVE_TIMEOUT_MS;
 	call = remote_flight_add(&flight, command);
 	is_done = remote_flight_run(&flight, error) &&
-		check_list(listing, &flight, call, error);
+		check_list(listing, call, error);
 	remote_flight_finish(&flight);
 	return is_done;
 }

@@ -224,6 +224,8 @@ static void write_unknown(
 	struct buf *text, const struct imap_response *response)
 {
 	buf_add_text(text, response->is_broken ? "broken" : "unknown");
+	if (response->has_nul)
+		buf_add_text(text, " NUL");
 	if (response->name != NULL)
 		buf_add_text(text, " ");
 	if (response->name != NULL)

@@ -115,7 +115,8 @@ static const struct parser_row ITEM_ROWS[] = {
 	ROW("NUL in a line, not in a literal",
 		"* 1 FETCH (UID 3\0)\r\n* 1 FETCH (FLAGS (a\0b))\r\n"
 		"* 1 FETCH (UID 3 BODY[] \"a\0b\")\r\n",
-		"broken FETCH\nbroken FETCH\nbroken FETCH\n"),
+		"broken NUL FETCH\nbroken NUL FETCH\n"
+		"broken NUL FETCH\n"),
 };
 
 static void test_items_are_read_in_any_order(void **state)

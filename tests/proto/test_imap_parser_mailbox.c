@@ -91,7 +91,7 @@ static const struct parser_row LIST_ROWS[] = {
 	ROW("NUL in a name would cut it",
 		"* LIST () \"/\" \"a\0b\"\r\n* LIST () \"/\" {3}\r\na\0b\r\n"
 		"* LIST () \"/\" a\0\r\n* LIST () \"/\" {2}\r\nok\r\n",
-		"broken LIST\nbroken LIST\nbroken LIST\n"
+		"broken NUL LIST\nbroken NUL LIST\nbroken NUL LIST\n"
 		"list () '/' name='ok'\n"),
 	ROW("a name that looks like a literal",
 		"* LIST () \"/\" \"a {5}\r\n* LIST () \"/\" \"a {5}\"\r\n"

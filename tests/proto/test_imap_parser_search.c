@@ -31,7 +31,7 @@ static const struct parser_row SEARCH_ROWS[] = {
 		"* SEARCH 1 \0 2\r\n",
 		"broken SEARCH\nbroken SEARCH\nbroken SEARCH\n"
 		"broken SEARCH\nbroken SEARCH\nbroken SEARCH\n"
-		"broken SEARCH\nbroken SEARCH\nbroken SEARCH\n"),
+		"broken SEARCH\nbroken SEARCH\nbroken NUL SEARCH\n"),
 	ROW("ESEARCH without ALL",
 		"* ESEARCH (TAG \"A284\")\r\n* ESEARCH (TAG \"A\") COUNT 0\r\n",
 		"esearch tag='A284'\nesearch tag='A' count=0\n"),

@@ -390,6 +390,12 @@ static struct remote_mailbox describe(
 	};
 }
 
+size_t remote_skipped_count(const struct remote *remote)
+{
+	(void)remote;
+	return server.unreadable_count;
+}
+
 bool remote_list(struct remote *remote, struct arena *arena,
 	struct remote_mailbox **mailboxes_out, size_t *count_out,
 	struct error *error)

@@ -50,9 +50,10 @@ struct fake_server {
 	uint64_t last_email_id;
 	uint64_t message_limit; /* 0 = none; a COPY of more is refused */
 	bool lists_nothing;
-	const char *hides;   /* this mailbox is not listed; or NULL */
-	const char *refuses; /* this mailbox cannot be selected; or NULL */
-	const char *silent;  /* this mailbox gives no STATUS; or NULL */
+	const char *hides;       /* this mailbox is not listed; or NULL */
+	size_t unreadable_count; /* mailboxes whose names nobody can read */
+	const char *refuses;     /* this mailbox cannot be selected; or NULL */
+	const char *silent;      /* this mailbox gives no STATUS; or NULL */
 	/* Of this one a listing ends with NO, after its chunks; or NULL. */
 	const char *breaks_off;
 	/* Of this one no UIDs can be listed; or NULL. */

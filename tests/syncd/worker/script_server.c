@@ -38,6 +38,8 @@ static void say(int fd, const char *text, const char *tag)
 	for (; *text != '\0'; text++) {
 		if (*text == '%')
 			peer_write_all(fd, tag, strlen(tag));
+		else if (*text == '\x01')
+			peer_write_all(fd, "", 1);
 		else
 			peer_write_all(fd, text, 1);
 	}

@@ -10,7 +10,8 @@
 struct script_step {
 	/* What the client's next line must contain; NULL = reads nothing. */
 	const char *wants;
-	/* Sent then; "%" is the tag of the last command. NULL = nothing. */
+	/* Sent then; "%" is the tag of the last command, "\x01" is NUL. NULL =
+	   nothing. */
 	const char *says;
 	/* Octets of a literal to swallow before the line. */
 	size_t octets;

@@ -313,6 +313,35 @@ static void test_what_a_restored_copy_lacks_comes_back(void **state)
 	world_finish(&world);
 }
 
+/* One that is not listed may have the name that nobody can read. */
+static void test_an_unreadable_name_removes_no_mailbox(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 34);
+	populate(&world);
+	server.unreadable_count = 1;
+	world_deliver_there(&world, "INBOX", 1, 0);
+	world_converge(&world);
+	world_check_equal(&world, 8);
+	assert_int_equal(world.account->skipped_count, 1);
+	fake_delete("Work");
+	for (int i = 0; i < 3; i++) {
+		world_wait(1000);
+		world_converge(&world);
+	}
+	assert_int_equal(local_count(&world, "Work"), 4);
+	server.unreadable_count = 0;
+	for (int i = 0; i < 3; i++) {
+		world_wait(1000);
+		world_converge(&world);
+	}
+	assert_false(local_has_folder(&world, "Work"));
+	world_check_equal(&world, 4);
+	world_finish(&world);
+}
+
 static void rename_before_append(void *data)
 {
 	(void)data;
@@ -395,6 +424,7 @@ int main(void)
 		cmocka_unit_test(
 			test_when_most_mailboxes_are_gone_a_person_is_asked),
 		cmocka_unit_test(test_renamed_mailboxes_are_not_missed),
+		cmocka_unit_test(test_an_unreadable_name_removes_no_mailbox),
 		cmocka_unit_test(
 			test_mail_for_a_mailbox_that_is_renamed_goes_up),
 		cmocka_unit_test(test_mail_for_a_mailbox_never_there_can_wait),
