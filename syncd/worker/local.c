@@ -678,6 +678,9 @@ static bool scan(struct account *account, struct account_folder *folder,
 	case MAILDIR_ERROR:
 		return false;
 	}
+	/* Nobody tells of new ones. */
+	if (!folder->is_watched)
+		folder->has_letters = false;
 	if (!local_load_letters(account, folder, error))
 		return false;
 	if (is_clean(&folder->record, &stat, account_now())) {

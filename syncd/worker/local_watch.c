@@ -195,8 +195,10 @@ void local_watch_folder(struct account *account, struct account_folder *folder)
 	/* What happened before the watch was there shows in a scan only. */
 	if (!was_watched || !folder->is_watched)
 		folder->is_followed = false;
-	if (!was_watched)
+	if (!was_watched) {
 		folder->needs_scan = true;
+		folder->has_letters = false;
+	}
 }
 
 void local_unwatch_folder(

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "syncd/worker/local.h"
 #include "tests/syncd/worker/world.h"
 
 static void deliver(
@@ -257,6 +258,30 @@ static void test_forwarded_stays_without_its_letter(void **state)
 	world_finish(&world);
 }
 
+/* As when its folder is renamed: for a moment nobody is told. */
+static void test_a_letter_given_out_while_nobody_watched_is_read(void **state)
+{
+	struct world world;
+	struct account_folder *inbox;
+	unsigned keyword;
+
+	(void)state;
+	one_message(&world, 5);
+	put_file(&world, "dovecot-keywords", "0 work\n");
+	local_set_letters(&world, "INBOX", 0, "Sa");
+	assert_true(world_sync(&world));
+	keyword = keyword_number(&world, "later");
+	inbox = account_folder_by_path(world.account, "INBOX");
+	local_unwatch_folder(world.account, inbox);
+	inbox->needs_scan = true;
+	put_file(&world, "dovecot-keywords", "0 work\n1 later\n");
+	local_set_letters(&world, "INBOX", 0, "Sb");
+	assert_true(world_sync(&world));
+	assert_true(flags_has_keyword(
+		&fake_mailbox("INBOX")->messages[0].flags, keyword));
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +292,8 @@ int main(void)
 		cmocka_unit_test(test_forwarded_has_a_letter_where_dovecot_is),
 		cmocka_unit_test(test_a_dovecot_that_comes_later_is_seen),
 		cmocka_unit_test(test_forwarded_stays_without_its_letter),
+		cmocka_unit_test(
+			test_a_letter_given_out_while_nobody_watched_is_read),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
