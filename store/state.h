@@ -79,7 +79,8 @@ struct state_cursor {
 bool state_next_unsettled(struct state *state, struct state_cursor *cursor,
 	struct arena *arena, struct pair *pair_out) MUST_CHECK;
 uint64_t state_unsettled_count(struct state *state);
-/* Pairs whose remote side is present or unknown in the folder, by UID. */
+/* Pairs whose remote side is present or unknown in the folder, by UID, from the
+   one behind cursor->position on. */
 bool state_next_by_uid(struct state *state, uint32_t folder_id,
 	struct state_cursor *cursor, struct arena *arena,
 	struct pair *pair_out) MUST_CHECK;

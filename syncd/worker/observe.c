@@ -591,6 +591,26 @@ static bool write_view(struct observing *observing, struct remote_view *view,
 	return commit_view(observing, error);
 }
 
+/* Receipts told of those behind the frontier: there are few. */
+static uint32_t last_uid(struct account *account, const struct folder *record)
+{
+	struct state_cursor cursor = {
+		.position = uid_set_last(&record->frontier),
+	};
+	struct arena arena;
+	struct pair pair;
+	uint32_t uid = 0;
+
+	arena_init(&arena);
+	while (state_next_by_uid(
+		account->state, record->folder_id, &cursor, &arena, &pair)) {
+		uid = pair.remote.uid;
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return uid;
+}
+
 static bool observe_once(struct account *account, struct account_folder *folder,
 	bool wants_listing, struct error *error)
 {
@@ -600,6 +620,7 @@ static bool observe_once(struct account *account, struct account_folder *folder,
 		.uid_validity = record->uid_validity,
 		.highest_modseq = record->highest_modseq,
 		.uid_next = uid_set_last(&record->frontier) + 1,
+		.last_uid = last_uid(account, record),
 		.message_count = (uint32_t)state_folder_remote_count(
 			account->state, record->folder_id),
 		.wants_full_listing = wants_listing,

@@ -134,6 +134,7 @@ struct remote_known {
 	uint32_t uid_validity;   /* 0 = nothing is known */
 	uint64_t highest_modseq; /* anchor; 0 = none */
 	uint32_t uid_next;       /* UIDs from here on were never enumerated */
+	uint32_t last_uid;       /* bound, from uid_next on; 0 = none */
 	uint32_t message_count;  /* we hold bound in this mailbox */
 	bool wants_full_listing; /* UIDs and flags of all, whatever is known */
 };

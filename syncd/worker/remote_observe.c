@@ -308,7 +308,8 @@ static bool is_put_back(const struct observation *observation)
 		return selection->uid_validity < known->uid_validity;
 	/* Without UIDNEXT its falling cannot be seen. */
 	if (selection->uid_next != 0 &&
-		find_uid_next(observation) < known->uid_next)
+		(find_uid_next(observation) < known->uid_next ||
+			find_uid_next(observation) <= known->last_uid))
 		return true;
 	return selection->highest_modseq != 0 && known->highest_modseq != 0 &&
 		selection->highest_modseq < known->highest_modseq;

@@ -604,7 +604,8 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	view.permanent_flags.system = FLAG_ALL_SYSTEM;
 	view.allows_new_keywords = true;
 	view.is_put_back = known->uid_validity == mailbox->uid_validity &&
-		known->uid_next > mailbox->uid_next;
+		(known->uid_next > mailbox->uid_next ||
+			known->last_uid >= mailbox->uid_next);
 	view.is_new_epoch = view.is_put_back ||
 		(known->uid_validity != 0 &&
 			known->uid_validity != mailbox->uid_validity);

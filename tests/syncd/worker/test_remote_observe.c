@@ -232,6 +232,30 @@ static void test_the_anchor_stays_behind_what_could_not_be_read(void **state)
 	scene_close(&scene);
 }
 
+/* It was given out, as a receipt told. */
+static void test_a_bound_uid_that_is_still_to_come_is_a_new_epoch(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+	struct remote_known known = KNOWN;
+
+	(void)state;
+	known.last_uid = 20;
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT", SELECTED("") "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 20:", "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 1:4294967295 (UID FLAGS INTERNAL",
+		"* 1 FETCH (UID 1 FLAGS (\\Seen) RFC822.SIZE 9 "
+		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n"
+		"* 2 FETCH (UID 2 FLAGS (\\Seen) RFC822.SIZE 9 "
+		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n% OK\r\n");
+	observe(&scene, &known, &view);
+	assert_true(view.is_new_epoch && view.is_put_back);
+	assert_int_equal(view.message_row_count, 2);
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
 static void test_without_modseqs_all_flags_are_read(void **state)
 {
 	struct scene scene;
@@ -485,6 +509,8 @@ int main(void)
 			test_what_came_before_closed_is_of_another_mailbox),
 		cmocka_unit_test(
 			test_the_anchor_stays_behind_what_could_not_be_read),
+		cmocka_unit_test(
+			test_a_bound_uid_that_is_still_to_come_is_a_new_epoch),
 		cmocka_unit_test(test_without_modseqs_all_flags_are_read),
 		cmocka_unit_test(test_the_frontier_stops_at_what_was_not_told),
 		cmocka_unit_test(test_a_mailbox_without_uidvalidity_is_refused),
