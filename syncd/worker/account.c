@@ -221,6 +221,7 @@ void account_folder_fail(struct account *account, struct account_folder *folder,
 	const struct error *error)
 {
 	folder->has_failed = true;
+	folder->has_failed_here = false;
 	if (folder->record.error == NULL ||
 		strcmp(folder->record.error, error->message) != 0) {
 		folder->record.error =

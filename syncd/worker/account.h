@@ -57,6 +57,9 @@ struct account_folder {
 	bool is_doubtful;   /* its last observation left absences open */
 	bool wants_listing; /* the last observation's count was off */
 	bool has_failed;    /* in this pass: leave it alone until the next */
+	/* Only its directory could not be looked at. Its mailbox is: what was
+	   moved out of it has to show, or it would be taken for new. */
+	bool has_failed_here;
 	/* STATUS of the last LIST. */
 	bool has_status;
 	uint32_t status_uid_validity, status_uid_next, status_count;

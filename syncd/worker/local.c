@@ -725,6 +725,7 @@ bool local_observe(struct account *account, struct error *error)
 			return false;
 		}
 		account_folder_fail(account, folder, &failure);
+		folder->has_failed_here = true;
 	}
 	return true;
 }

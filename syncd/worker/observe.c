@@ -47,7 +47,8 @@ static bool needs_sweep(
 /* What is not listed cannot be selected: it is gone, or has another name. */
 static bool is_observable(const struct account_folder *folder)
 {
-	return account_folder_is_active(folder) && !folder->has_failed &&
+	return account_folder_is_active(folder) &&
+		(!folder->has_failed || folder->has_failed_here) &&
 		folder->record.has_remote && folder->is_listed;
 }
 
@@ -400,7 +401,8 @@ static void note_view(
 	record->allows_new_keywords = view->allows_new_keywords;
 	record->is_read_only = view->is_read_only;
 	record->last_success = account_now();
-	record->error = NULL;
+	if (!folder->has_failed_here)
+		record->error = NULL;
 	if (view->mailbox_id != NULL && record->mailbox_id == NULL)
 		record->mailbox_id =
 			account_folder_text(folder, view->mailbox_id);

@@ -50,6 +50,7 @@ static void begin(struct account *account)
 		struct account_folder *folder = account->folders[i];
 
 		folder->has_failed = false;
+		folder->has_failed_here = false;
 		folder->needs_observe |=
 			folder->is_doubtful || folder->gap_count > 0;
 	}
