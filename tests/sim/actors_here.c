@@ -398,6 +398,7 @@ static void make_folder(const char *folder)
 	char *path = alloc_format(WORLD_MAILDIR "/%s", folder);
 
 	seam_log("here: folder %s is made", folder);
+	oracle_folder_made(folder, true);
 	(void)sim_disk_make_directory(path);
 	free(path);
 	for (size_t i = 0; i < 3; i++) {
@@ -439,6 +440,7 @@ static void act_on_folder(struct world *world)
 	} else if (!sim_disk_exists(to)) {
 		seam_log("here: folder %s is renamed to %s", folder, other);
 		sim_disk_walk(path, false, note_moved, NULL);
+		oracle_folder_made(other, true);
 		(void)sim_disk_rename(path, to, false);
 	}
 	free(to);

@@ -178,6 +178,7 @@ static void rename_mailbox(const char *from, const char *to)
 	for (size_t i = 0; i < mailbox->message_count; i++)
 		oracle_moved(number_of(&mailbox->messages[i]));
 	seam_log("there: mailbox %s is renamed to %s", from, to);
+	oracle_folder_made(to, false);
 	(void)sim_mailbox_rename(from, to);
 }
 
@@ -191,6 +192,7 @@ static void act_on_mailbox(struct world *world)
 	case 0:
 		if (sim_mailbox(mailbox) == NULL) {
 			seam_log("there: mailbox %s is made", mailbox);
+			oracle_folder_made(mailbox, false);
 			(void)sim_mailbox_create(mailbox, NULL);
 		}
 		break;

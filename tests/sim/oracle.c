@@ -97,6 +97,32 @@ void oracle_removed(unsigned number)
 		!oracle.fates[number].was_settled;
 }
 
+static void may_return(unsigned number)
+{
+	if (oracle.fates[number].removed > 0)
+		oracle.fates[number].was_removed_early = true;
+}
+
+static void file_may_return(void *data, const struct sim_disk_file *file)
+{
+	(void)data;
+	may_return(oracle_number(file->data, file->size));
+}
+
+void oracle_folder_made(const char *folder, bool is_here)
+{
+	const struct sim_mailbox *mailbox = sim_mailbox(folder);
+	char *path = alloc_format(WORLD_MAILDIR "/%s", folder);
+
+	if (!is_here)
+		sim_disk_walk(path, false, file_may_return, NULL);
+	for (size_t i = 0;
+		is_here && mailbox != NULL && i < mailbox->message_count; i++)
+		may_return(oracle_number(
+			mailbox->messages[i].body, mailbox->messages[i].size));
+	free(path);
+}
+
 void oracle_touched(unsigned number)
 {
 	oracle.fates[number].is_touched = true;

@@ -27,8 +27,10 @@ struct fate {
 	/* Who set its flags since both sides were equal, and to what. */
 	uint8_t flagged_sides; /* FLAGGED_… */
 	uint32_t wanted_flags;
-	bool was_settled;       /* on both sides, and on record so */
-	bool was_removed_early; /* before that: nothing tells that it was */
+	bool was_settled; /* on both sides, and on record so */
+	/* Before that, or with a folder that was made anew: nothing tells that
+	   it was. */
+	bool was_removed_early;
 	/* An operator's restore: how many there should be is not known. */
 	bool is_blurred;
 };
