@@ -280,7 +280,7 @@ static void check_local_removal(const char *path, const char *new_path)
 	const struct fate *fate = &oracle.fates[number];
 
 	if (number == 0 || fate->removed > 0 || oracle.is_blurred ||
-		oracle_count_here(number) > 0)
+		fate->shares_uid || oracle_count_here(number) > 0)
 		return;
 	world_violation(5,
 		"message %u is taken out of the Maildir (%s), and "
@@ -382,6 +382,8 @@ static void server_changed(const char *change, const char *mailbox,
 		fate->sent++;
 	if (strcmp(change, "copy") == 0)
 		fate->is_copied = true;
+	if (strcmp(change, "reuse") == 0)
+		fate->shares_uid = true;
 	seam_log("server: %s %s UID %u (message %u)", change, mailbox,
 		message->uid, number);
 	if (strcmp(change, "store") == 0)
@@ -390,7 +392,7 @@ static void server_changed(const char *change, const char *mailbox,
 		return;
 	oracle_step_removes_there(mailbox, message);
 	if (number == 0 || fate->removed > 0 || oracle.is_blurred ||
-		oracle_count_there(number) > 1)
+		fate->shares_uid || oracle_count_there(number) > 1)
 		return;
 	world_violation(4,
 		"message %u is expunged in %s, and nobody removed "

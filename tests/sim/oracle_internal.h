@@ -31,6 +31,7 @@ struct fate {
 	/* Before that, or with a folder that was made anew: nothing tells that
 	   it was. */
 	bool was_removed_early;
+	bool shares_uid; /* with another message, one after the other */
 	/* An operator's restore: how many there should be is not known. */
 	bool is_blurred;
 };

@@ -135,6 +135,7 @@ void oracle_step_delivered(const char *new_path)
 		}
 	}
 	if (is_there && !oracle.is_blurred &&
+		!oracle.fates[found.number].shares_uid &&
 		(the_world->kind.quirks & SIM_NO_DATE_ON_COPY) == 0)
 		world_violation(
 			18, "'%s' has a date the server has not", new_path);
@@ -178,7 +179,7 @@ static bool is_only_one(unsigned number)
 	const struct fate *fate = &oracle.fates[number];
 
 	return number != 0 && fate->made == 1 && !fate->is_blurred &&
-		!has_lost_copy(fate) && !oracle.is_blurred;
+		!has_lost_copy(fate) && !fate->shares_uid && !oracle.is_blurred;
 }
 
 /* The state that is on the disk when a side is removed: gone on the other side,

@@ -205,7 +205,9 @@ void sim_server_set_command_hook(
 /* Called before a message is stored, removed or its flags changed by a command
    of the product, but not for late APPENDs. Of an APPEND the message is what
    is to come: no keywords, MODSEQ and ids yet; `mailbox` is where it goes to,
-   else where it is. `change`: "store", "expunge", "append", "copy", "move". */
+   else where it is. `change`: "store", "expunge", "append", "copy", "move".
+   And, whoever does it, "reuse" for each of two messages that get one UID: for
+   the first when it goes, for the second when it is there. */
 void sim_server_set_change_hook(void (*hook)(const char *change,
 	const char *mailbox, const struct sim_message *message));
 struct sim_server_counts {

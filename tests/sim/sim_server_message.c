@@ -183,6 +183,22 @@ static struct sim_message *push(struct server_mailbox *mailbox)
 	return message;
 }
 
+static bool was_used(const struct server_mailbox *mailbox, uint32_t uid)
+{
+	for (size_t i = 0; i < mailbox->shown.gone_count; i++)
+		if (mailbox->gone[i].uid == uid)
+			return true;
+	return false;
+}
+
+/* Of a message whose UID another one had. */
+static void tell_reuse(
+	struct server_mailbox *mailbox, const struct sim_message *message)
+{
+	if (was_used(mailbox, message->uid))
+		sim_call_change_hook("reuse", mailbox, message);
+}
+
 uint32_t server_add(
 	struct server_mailbox *mailbox, const struct server_draft *draft)
 {
@@ -194,6 +210,7 @@ uint32_t server_add(
 	make_body(message, draft);
 	message->system_flags = draft->flags->system;
 	(void)change_keywords(message, draft->flags, NULL);
+	tell_reuse(mailbox, message);
 	return message->uid;
 }
 
@@ -216,6 +233,7 @@ uint32_t server_add_copy(struct server_mailbox *mailbox,
 					  : source.internal_date;
 	copy->instance = is_move ? source.instance : server.next_instance++;
 	copy->email_id = source.email_id;
+	tell_reuse(mailbox, copy);
 	return copy->uid;
 }
 
@@ -250,15 +268,17 @@ void server_expunge(struct server_mailbox *mailbox, uint32_t uid)
 
 	if (message == NULL)
 		return;
+	if (uid + 1 == mailbox->shown.uid_next &&
+		sim_chance(SIM_UID_REUSE, 4, "a UID will be used again")) {
+		sim_call_change_hook("reuse", mailbox, message);
+		mailbox->shown.uid_next = uid;
+	}
 	index = (size_t)(message - mailbox->messages);
 	message_finish(message);
 	mailbox->shown.message_count--;
 	memmove(message, message + 1,
 		(mailbox->shown.message_count - index) * sizeof(*message));
 	note_gone(mailbox, uid);
-	if (uid + 1 == mailbox->shown.uid_next &&
-		sim_chance(SIM_UID_REUSE, 4, "a UID will be used again"))
-		mailbox->shown.uid_next = uid;
 }
 
 bool server_change_flags(struct server_mailbox *mailbox,
