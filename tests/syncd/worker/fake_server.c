@@ -581,6 +581,18 @@ static bool hand_over(struct remote *remote, const struct remote_row_sink *sink,
 	return true;
 }
 
+static void note_epoch(const struct remote_known *known,
+	const struct fake_mailbox *mailbox, struct remote_view *view)
+{
+	bool is_same = known->uid_validity == mailbox->uid_validity;
+
+	view->is_put_back = is_same &&
+		(known->uid_next > mailbox->uid_next ||
+			known->last_uid >= mailbox->uid_next);
+	view->is_new_epoch =
+		view->is_put_back || (known->uid_validity != 0 && !is_same);
+}
+
 bool remote_observe(struct remote *remote, const struct remote_known *known,
 	const struct remote_row_sink *sink, struct arena *arena,
 	struct remote_view *view_out, struct error *error)
@@ -603,12 +615,7 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	view.highest_modseq = server.has_condstore ? mailbox->modseq : 0;
 	view.permanent_flags.system = FLAG_ALL_SYSTEM;
 	view.allows_new_keywords = true;
-	view.is_put_back = known->uid_validity == mailbox->uid_validity &&
-		(known->uid_next > mailbox->uid_next ||
-			known->last_uid >= mailbox->uid_next);
-	view.is_new_epoch = view.is_put_back ||
-		(known->uid_validity != 0 &&
-			known->uid_validity != mailbox->uid_validity);
+	note_epoch(known, mailbox, &view);
 	if (getenv("WORLD_LOG") != NULL)
 		printf("  anchor %u -> %u, next %u -> %u\n", (unsigned)anchor,
 			(unsigned)view.highest_modseq, known->uid_next,
