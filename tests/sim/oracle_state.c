@@ -96,6 +96,7 @@ struct sight {
 	unsigned number;
 	uint64_t inode;
 	size_t size;
+	int64_t mtime_s;
 };
 
 static void note_sight(void *data, const struct sim_disk_file *file)
@@ -106,6 +107,7 @@ static void note_sight(void *data, const struct sim_disk_file *file)
 	sight->number = oracle_number(file->data, file->size);
 	sight->inode = file->inode;
 	sight->size = file->size;
+	sight->mtime_s = file->mtime_s;
 }
 
 static char *path_of(const struct survey *survey, const struct pair *pair)
@@ -119,7 +121,8 @@ static char *path_of(const struct survey *survey, const struct pair *pair)
 }
 
 /* Whether the file that the pair speaks of is under its name: readers of mail
-   may have renamed or replaced it since. */
+   may have renamed or replaced it since, twice even, so that the inode is that
+   of the first again. */
 static bool see_file(const struct survey *survey, const struct pair *pair,
 	bool is_durable, struct sight *sight)
 {
@@ -129,7 +132,8 @@ static bool see_file(const struct survey *survey, const struct pair *pair,
 	sim_disk_walk(path, is_durable, note_sight, sight);
 	free(path);
 	return sight->is_seen && sight->inode == pair->local.inode &&
-		sight->size == pair->local.size;
+		sight->size == pair->local.size &&
+		sight->mtime_s == pair->local.mtime;
 }
 
 struct search {
