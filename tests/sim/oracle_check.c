@@ -417,8 +417,8 @@ static bool has_quirks(const struct world *world, uint32_t quirks)
 
 /* What the server changed cannot be told from another message: without an
    APPENDUID, where it has no Message-ID, or one that others have, too, each
-   sending may have made one; and what is moved there before anybody looked at
-   what became of it is the file, and what the server made of it. */
+   sending may have made one. Else it is sent twice where the answer was lost,
+   or it was moved there before anybody looked at what became of it. */
 static unsigned changed_allowed(struct world *world, unsigned number)
 {
 	const struct fate *fate = &oracle.fates[number];
@@ -429,7 +429,7 @@ static unsigned changed_allowed(struct world *world, unsigned number)
 		return 0;
 	if (has_quirks(world, SIM_NO_APPENDUID) && !has_name)
 		return fate->sent;
-	return fate->is_moved ? 1 : 0;
+	return fate->sent - 1U;
 }
 
 /* Without MOVE a message is in two places for a moment, and somebody who moves
