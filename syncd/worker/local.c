@@ -215,19 +215,46 @@ static void put_replaced(
 	put_arrival(account, sighting);
 }
 
-static bool same_bytes(struct account *account, struct sighting *sighting,
-	const struct pair *pair)
+enum bytes {
+	BYTES_SAME,
+	BYTES_OTHER,
+	BYTES_UNREADABLE, /* `error` is set */
+};
+
+static enum bytes compare_bytes(struct account *account,
+	struct sighting *sighting, const struct pair *pair, struct error *error)
 {
 	struct pair probe = *pair;
-	struct error error = { 0 };
+	enum local_read outcome;
+	bool is_same;
 
 	place_pair(account, sighting, &probe);
-	if (local_digest(account, &probe, &error) != LOCAL_READ_DONE)
-		return false;
-	if (pair->content.has_hash)
-		return memcmp(probe.content.hash, pair->content.hash,
-			       CONTENT_HASH_SIZE) == 0;
-	return probe.content.size == pair->content.size;
+	outcome = local_digest(account, &probe, error);
+	if (outcome == LOCAL_READ_FAILED)
+		return BYTES_UNREADABLE;
+	if (outcome != LOCAL_READ_DONE)
+		return BYTES_OTHER;
+	is_same = pair->content.has_hash
+		? memcmp(probe.content.hash, pair->content.hash,
+			  CONTENT_HASH_SIZE) == 0
+		: probe.content.size == pair->content.size;
+	return is_same ? BYTES_SAME : BYTES_OTHER;
+}
+
+/* Whether it is still the message cannot be told: nothing is, then, and nothing
+   was removed. A scan tries again. */
+static void hold_unread(struct account *account, struct sighting *sighting,
+	struct pair *pair, const struct error *error)
+{
+	account_hold(account, pair, HOLD_UNREADABLE,
+		arena_text(sighting->arena, error->message));
+	sighting->folder->record.scanned_at_ns = 0;
+}
+
+static void note_read(struct pair *pair)
+{
+	if (pair->hold == HOLD_UNREADABLE)
+		pair->hold = HOLD_NONE;
 }
 
 /* A name that was planned for a download: the download was cut off between
@@ -237,12 +264,19 @@ static void see_planned(
 {
 	struct pair probe = *pair;
 	struct error error = { 0 };
+	enum local_read outcome;
 
 	place_pair(account, sighting, &probe);
-	if (local_digest(account, &probe, &error) == LOCAL_READ_DONE &&
+	outcome = local_digest(account, &probe, &error);
+	if (outcome == LOCAL_READ_FAILED) {
+		hold_unread(account, sighting, pair, &error);
+		return;
+	}
+	if (outcome == LOCAL_READ_DONE &&
 		probe.content.size == pair->content.size) {
 		pair->content = probe.content;
 		pair->content.internal_date = sighting->file.mtime;
+		note_read(pair);
 		put_seen(account, sighting, pair, "new");
 		local_doubt(account, pair);
 		return;
@@ -257,6 +291,8 @@ static void see_known(
 {
 	struct flags before = pair->local.flags;
 	bool was_present = pair->local.presence == PRESENCE_PRESENT;
+	struct error error = { 0 };
+	enum bytes bytes = BYTES_SAME;
 	bool is_same, is_quiet;
 
 	if (pair->local.presence == PRESENCE_NEVER) {
@@ -264,7 +300,13 @@ static void see_known(
 		return;
 	}
 	is_same = local_is_file(&pair->local, &sighting->file);
-	if (!is_same && !same_bytes(account, sighting, pair)) {
+	if (!is_same)
+		bytes = compare_bytes(account, sighting, pair, &error);
+	if (bytes == BYTES_UNREADABLE) {
+		hold_unread(account, sighting, pair, &error);
+		return;
+	}
+	if (bytes == BYTES_OTHER) {
 		put_replaced(account, sighting, pair);
 		return;
 	}
@@ -272,8 +314,10 @@ static void see_known(
 		pair->local.is_new == sighting->is_new &&
 		strcmp(pair->local.name, sighting->name) == 0;
 	place_pair(account, sighting, pair);
-	if (!is_same)
+	if (!is_same) {
+		note_read(pair);
 		local_doubt(account, pair);
+	}
 	/* Our own renames come back as events. */
 	if (is_quiet && flags_equal(&before, &pair->local.flags))
 		return;
@@ -334,7 +378,9 @@ static bool see_moved(
 		case MAILDIR_ERROR:
 			return false;
 		}
-	if (pair->content.has_hash && !same_bytes(account, sighting, pair))
+	/* The bytes of one that cannot be read tell nothing against it. */
+	if (pair->content.has_hash &&
+		compare_bytes(account, sighting, pair, &error) == BYTES_OTHER)
 		return false;
 	put_seen(account, sighting, pair, "moved");
 	local_doubt(account, pair);

@@ -482,6 +482,7 @@ static void restored(struct world *world, unsigned variant)
 
 static const char DIRECTORY[] = WORLD_MAILDIR "/INBOX/cur/1.directory.box:2,S";
 static const char LINK[] = WORLD_MAILDIR "/INBOX/cur/1.link.box:2,S";
+#define DATE_OF_1 1699913600
 
 static void make_unreadable(unsigned number, int error)
 {
@@ -492,8 +493,24 @@ static void make_unreadable(unsigned number, int error)
 	free(path);
 }
 
+/* As `cp -p` by another user, or out of a backup. */
+static void replace_by_copy(unsigned number)
+{
+	static const char COPY[] = WORLD_MAILDIR "/INBOX/tmp/1.copy.other";
+	char *path = here_path(number);
+	size_t size;
+	const void *data = sim_disk_data(path, &size);
+
+	seam_log("here: %s is replaced by a copy", path);
+	(void)sim_disk_write_file(COPY, data, size, DATE_OF_1);
+	(void)sim_disk_rename(COPY, path, true);
+	free(path);
+}
+
 /* One that is synced, one that is new, a directory and a symbolic link among
-   them: held by name, everything else goes on, nothing is absent. */
+   them: held by name, everything else goes on, nothing is absent. Nor is one
+   that is another file now, of which nobody can tell whether it is the same
+   message. */
 static void unreadable(struct world *world, unsigned variant)
 {
 	int error = variant == 0 ? EACCES : EIO;
@@ -502,6 +519,8 @@ static void unreadable(struct world *world, unsigned variant)
 	scene_given(world);
 	here_deliver(world, "INBOX", 3, "S");
 	here_deliver(world, "INBOX", 4, "S");
+	if (variant == 2)
+		replace_by_copy(1);
 	make_unreadable(1, error);
 	make_unreadable(3, error);
 	(void)sim_disk_make_directory(DIRECTORY);
@@ -512,7 +531,8 @@ static void unreadable(struct world *world, unsigned variant)
 	expect_copies(1, 1);
 	expect_copies(2, 1);
 	expect_copies(4, 1);
-	expect_flags(1, FLAG_FLAGGED | FLAG_SEEN);
+	if (variant < 2)
+		expect_flags(1, FLAG_FLAGGED | FLAG_SEEN);
 	expect_held(world, 3, "");
 	expect(oracle_count_there(3) == 0, "uploaded all the same");
 	if (scene_is_undisturbed())
@@ -526,7 +546,8 @@ static void unreadable(struct world *world, unsigned variant)
 	scene_settle(world);
 	expect_all(1, 4, 1);
 	expect_commands("UID EXPUNGE", 0);
-	expect_same_file(1);
+	if (variant < 2)
+		expect_same_file(1);
 	expect_bodies_up(2);
 }
 
@@ -635,7 +656,7 @@ const struct scenario scenarios_maildir[] = {
 	{ .number = 27,
 		.name = "files-that-cannot-be-read",
 		.play = unreadable,
-		.variant_count = 2 },
+		.variant_count = 3 },
 	{ .number = 28, .name = "unfinished-files", .play = unfinished },
 	{ .name = NULL },
 };
