@@ -277,6 +277,14 @@ void account_count_deletion(struct account_folder *folder, bool is_remote)
 		folder->record.deleted_local[0]++;
 }
 
+void account_uncount_deletions(struct account_folder *folder, uint32_t count)
+{
+	uint32_t *newest = &folder->record.deleted_local[0];
+
+	/* The slot may have begun since. */
+	*newest -= count < *newest ? count : *newest;
+}
+
 /* ---- Policy ---- */
 
 static uint64_t recent_deletions(

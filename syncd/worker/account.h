@@ -228,6 +228,8 @@ void account_progress(const struct account *account);
 /* One more message of the folder removed by us on that side. The record is to
    be put. */
 void account_count_deletion(struct account_folder *folder, bool is_remote);
+/* So many of those counted just now were not even tried, here. */
+void account_uncount_deletions(struct account_folder *folder, uint32_t count);
 
 /* Policy as the planner wants it; arrays in the arena. */
 struct policy account_policy(

@@ -216,19 +216,22 @@ static bool flag_one(struct stage *stage, const struct operation *operation,
 	return true;
 }
 
+/* Ends with the first that fails; `tried_out` counts it. */
 static bool run_each(struct account *account,
 	const struct operation *operations, size_t count,
 	bool (*one)(struct stage *stage, const struct operation *operation,
 		struct error *error),
-	struct error *error)
+	size_t *tried_out, struct error *error)
 {
 	struct stage stage;
 	struct error failure = { 0 };
 	bool is_done = true;
+	size_t i;
 
 	stage_init(&stage, account);
-	for (size_t i = 0; is_done && i < count && !account->is_stopping; i++)
+	for (i = 0; is_done && i < count && !account->is_stopping; i++)
 		is_done = one(&stage, &operations[i], &failure);
+	*tried_out = i;
 	/* What was done before a failure is written down all the same. */
 	if (!stage_commit(&stage, error)) {
 		stage_finish(&stage);
@@ -243,13 +246,17 @@ static bool run_each(struct account *account,
 bool apply_move_local(struct account *account,
 	const struct operation *operations, size_t count, struct error *error)
 {
-	return run_each(account, operations, count, move_one, error);
+	size_t tried;
+
+	return run_each(account, operations, count, move_one, &tried, error);
 }
 
 bool apply_flag_local(struct account *account,
 	const struct operation *operations, size_t count, struct error *error)
 {
-	return run_each(account, operations, count, flag_one, error);
+	size_t tried;
+
+	return run_each(account, operations, count, flag_one, &tried, error);
 }
 
 /* Moved to the retention directory, when its exact name is still there and it
@@ -306,12 +313,19 @@ bool apply_delete_local(struct account *account,
 {
 	struct account_folder *folder =
 		account_folder(account, operations[0].folder_id);
+	size_t tried = 0;
+	bool is_done;
 
 	/* The count is written first: should the process die amid of it, too
 	   many are counted, which is safe. */
 	for (size_t i = 0; folder != NULL && i < count; i++)
 		account_count_deletion(folder, false);
-	return (folder == NULL ||
-		       account_folder_save(account, folder, error)) &&
-		run_each(account, operations, count, delete_one, error);
+	is_done = (folder == NULL ||
+			  account_folder_save(account, folder, error)) &&
+		run_each(account, operations, count, delete_one, &tried, error);
+	/* Where nothing can be removed for hours, it is not removed again and
+	   again. */
+	if (folder != NULL)
+		account_uncount_deletions(folder, (uint32_t)(count - tried));
+	return is_done;
 }

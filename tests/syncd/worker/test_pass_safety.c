@@ -13,8 +13,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "syncd/worker/clock.h"
 #include "syncd/worker/pass.h"
 #include "tests/syncd/worker/world.h"
 
@@ -359,6 +362,52 @@ static void free_disk(void)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	limit.rlim_cur = limit.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Nothing can be put into today's drawer. */
+static char *block_retention(const struct world *world)
+{
+	time_t now = (time_t)clock_wall_seconds();
+	char day[16];
+	struct tm date;
+	char *path;
+	int fd;
+
+	assert_non_null(gmtime_r(&now, &date));
+	assert_true(strftime(day, sizeof(day), "%Y-%m-%d", &date) > 0);
+	path = alloc_format("%s/state/home/removed/%s", world->root, day);
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(close(fd), 0);
+	return path;
+}
+
+static void test_removals_that_fail_are_not_held_as_too_many(void **state)
+{
+	struct world world;
+	struct error error = { 0 };
+	char *path;
+
+	(void)state;
+	world_init(&world, "", 35);
+	world_deliver_there(&world, "INBOX", 40, 0);
+	world_converge(&world);
+	path = block_retention(&world);
+	for (uint32_t uid = 1; uid <= 10; uid++)
+		fake_expunge(fake_mailbox("INBOX"), uid);
+	for (int i = 0; i < 5; i++) {
+		error_clear(&error);
+		assert_true(pass_run(world.account, &error) ||
+			error.code == ERROR_SYSTEM);
+		world_wait(10);
+	}
+	assert_int_equal(local_count(&world, "INBOX"), 40);
+	assert_int_equal(unlink(path), 0);
+	free(path);
+	world_converge(&world);
+	assert_int_equal(world.account->held_count, 0);
+	world_check_equal(&world, 30);
+	world_finish(&world);
 }
 
 static void test_disk_full_while_looking_there_forgets_nothing(void **state)
@@ -867,6 +916,8 @@ int main(void)
 		cmocka_unit_test(test_mailbox_never_readable_stops_no_deletion),
 		cmocka_unit_test(
 			test_copy_into_a_refused_mailbox_is_found_later),
+		cmocka_unit_test(
+			test_removals_that_fail_are_not_held_as_too_many),
 		cmocka_unit_test(
 			test_disk_full_while_looking_there_forgets_nothing),
 		cmocka_unit_test(
