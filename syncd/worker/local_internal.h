@@ -1,4 +1,4 @@
-/* Shared by local.c, local_root.c and local_watch.c only. */
+/* Shared by the files of local.h only. */
 #ifndef SYNCD_WORKER_LOCAL_INTERNAL_H
 #define SYNCD_WORKER_LOCAL_INTERNAL_H
 

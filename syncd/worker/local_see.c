@@ -1,0 +1,376 @@
+/* One file seen, by a scan or an event: which message it is. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "syncd/reconciler/merge.h"
+#include "syncd/worker/clock.h"
+#include "syncd/worker/local.h"
+#include "syncd/worker/local_internal.h"
+
+/* What the letters tell, and no keyword that has none. */
+static struct flags told_mask(
+	const struct keyword_letters *letters, const char *name)
+{
+	struct flags mask = maildir_name_flags_mask(letters);
+	struct flags told;
+
+	maildir_name_flags(name, letters, &told);
+	if (!keyword_letters_has(letters, KEYWORD_FORWARDED) &&
+		!flags_has_keyword(&told, KEYWORD_FORWARDED))
+		flags_clear_keyword(&mask, KEYWORD_FORWARDED);
+	return mask;
+}
+
+/* A letter nobody can tell the meaning of (dovecot-keywords is lost, or not yet
+   written) may stand for any keyword that has no letter, also for $Forwarded
+   where it is not P: nothing is known of those, and nothing was taken away. */
+static struct flags readable_mask(
+	const struct account *account, const struct sighting *sighting)
+{
+	const struct keyword_letters *letters = &sighting->folder->letters;
+	struct maildir_name parts;
+
+	maildir_name_parse(sighting->name, &parts);
+	for (size_t i = 0; i < parts.letters_size; i++) {
+		char letter = parts.letters[i];
+
+		if (letter >= 'a' && letter <= 'z' &&
+			letters->keywords[letter - 'a'] < 0)
+			return told_mask(letters, sighting->name);
+	}
+	return account_local_mask(account, sighting->folder);
+}
+
+static void place_pair(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct local_state *local = &pair->local;
+	struct flags mask = readable_mask(account, sighting);
+	struct flags told;
+
+	local->presence = PRESENCE_PRESENT;
+	local->folder_id = sighting->folder->record.folder_id;
+	local->is_new = sighting->is_new;
+	local->name = sighting->name;
+	local->device = sighting->file.device;
+	local->inode = sighting->file.inode;
+	local->size = sighting->file.size;
+	local->mtime = sighting->file.mtime;
+	local->absent_since = 0;
+	local->is_leftover = false;
+	maildir_name_flags(sighting->name, &sighting->folder->letters, &told);
+	local->flags = merge_masked(&told, &pair->synced.flags, &mask);
+}
+
+static void put_seen(struct account *account, struct sighting *sighting,
+	struct pair *pair, const char *change)
+{
+	place_pair(account, sighting, pair);
+	pair->retry_at = 0;
+	state_pair_put(account->state, pair);
+	account_journal(account, JOURNAL_LOCAL, pair, change);
+	sighting->folder->active_at_ms = (int64_t)clock_now_ms();
+}
+
+static void put_arrival(struct account *account, struct sighting *sighting)
+{
+	struct pair pair = { .mid = state_pair_new_mid(account->state) };
+
+	pair.content.internal_date = sighting->file.mtime;
+	put_seen(account, sighting, &pair, "new");
+}
+
+/* The bytes under a known name are others now: what was there is gone, what is
+   there is new (engine rule for drafts rewritten in place). */
+static void put_replaced(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	pair->local.presence = PRESENCE_ABSENT;
+	pair->local.name = NULL;
+	pair->local.inode = 0;
+	account->absent_at_ms = (int64_t)clock_now_ms();
+	state_pair_put(account->state, pair);
+	put_arrival(account, sighting);
+}
+
+enum bytes {
+	BYTES_SAME,
+	BYTES_OTHER,
+	BYTES_UNREADABLE, /* `error` is set */
+};
+
+static enum bytes compare_bytes(struct account *account,
+	struct sighting *sighting, const struct pair *pair, struct error *error)
+{
+	struct pair probe = *pair;
+	enum local_read outcome;
+	bool is_same;
+
+	place_pair(account, sighting, &probe);
+	outcome = local_digest(account, &probe, error);
+	if (outcome == LOCAL_READ_FAILED)
+		return BYTES_UNREADABLE;
+	if (outcome != LOCAL_READ_DONE)
+		return BYTES_OTHER;
+	is_same = pair->content.has_hash
+		? memcmp(probe.content.hash, pair->content.hash,
+			  CONTENT_HASH_SIZE) == 0
+		: probe.content.size == pair->content.size;
+	return is_same ? BYTES_SAME : BYTES_OTHER;
+}
+
+/* Whether it is still the message cannot be told: nothing is, then, and nothing
+   was removed. A scan tries again. */
+static void hold_unread(struct account *account, struct sighting *sighting,
+	struct pair *pair, const struct error *error)
+{
+	account_hold(account, pair, HOLD_UNREADABLE,
+		arena_text(sighting->arena, error->message));
+	sighting->folder->record.scanned_at_ns = 0;
+}
+
+static void note_read(struct pair *pair)
+{
+	if (pair->hold == HOLD_UNREADABLE)
+		pair->hold = HOLD_NONE;
+}
+
+/* A name that was planned for a download: the download was cut off between
+   delivery and commit, so the file is the message. */
+static void see_planned(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct pair probe = *pair;
+	struct error error = { 0 };
+	enum local_read outcome;
+
+	place_pair(account, sighting, &probe);
+	outcome = local_digest(account, &probe, &error);
+	if (outcome == LOCAL_READ_FAILED) {
+		hold_unread(account, sighting, pair, &error);
+		return;
+	}
+	if (outcome == LOCAL_READ_DONE &&
+		probe.content.size == pair->content.size) {
+		pair->content = probe.content;
+		pair->content.internal_date = sighting->file.mtime;
+		note_read(pair);
+		put_seen(account, sighting, pair, "new");
+		local_doubt(account, pair);
+		return;
+	}
+	pair->local.name = NULL;
+	state_pair_put(account->state, pair);
+	put_arrival(account, sighting);
+}
+
+static void see_known(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct flags before = pair->local.flags;
+	bool was_present = pair->local.presence == PRESENCE_PRESENT;
+	struct error error = { 0 };
+	enum bytes bytes = BYTES_SAME;
+	bool is_same, is_quiet;
+
+	if (pair->local.presence == PRESENCE_NEVER) {
+		see_planned(account, sighting, pair);
+		return;
+	}
+	is_same = local_is_file(&pair->local, &sighting->file);
+	if (!is_same)
+		bytes = compare_bytes(account, sighting, pair, &error);
+	if (bytes == BYTES_UNREADABLE) {
+		hold_unread(account, sighting, pair, &error);
+		return;
+	}
+	if (bytes == BYTES_OTHER) {
+		put_replaced(account, sighting, pair);
+		return;
+	}
+	is_quiet = was_present && is_same &&
+		pair->local.is_new == sighting->is_new &&
+		strcmp(pair->local.name, sighting->name) == 0;
+	place_pair(account, sighting, pair);
+	if (!is_same) {
+		note_read(pair);
+		local_doubt(account, pair);
+	}
+	/* Our own renames come back as events. */
+	if (is_quiet && flags_equal(&before, &pair->local.flags))
+		return;
+	if (was_present && flags_equal(&before, &pair->local.flags))
+		state_pair_put(account->state, pair);
+	else
+		put_seen(account, sighting, pair, "flags");
+}
+
+/* A power cut amid our rename to where the message is on the server left the
+   file with both names: the rename is ended. Another link to it, made by
+   somebody, has another name or is in another folder. */
+static bool end_half_move(struct account *account,
+	const struct sighting *sighting, const struct pair *pair,
+	const struct maildir_file *file)
+{
+	struct maildir_place from = local_place(account, pair);
+	struct maildir_place to = { sighting->folder->record.path,
+		sighting->is_new, sighting->name };
+	size_t size = pair_unique_size(sighting->name);
+	struct error error = { 0 };
+
+	return !account->is_dry_run && file->inode == sighting->file.inode &&
+		file->device == sighting->file.device && pair->synced.is_set &&
+		pair->remote.presence == PRESENCE_PRESENT &&
+		pair->remote.folder_id == sighting->folder->record.folder_id &&
+		pair->synced.folder_id == pair->local.folder_id &&
+		pair->local.folder_id != pair->remote.folder_id &&
+		size == pair_unique_size(pair->local.name) &&
+		memcmp(sighting->name, pair->local.name, size) == 0 &&
+		maildir_rename(account->maildir, &from, &to, &error) ==
+		MAILDIR_DONE;
+}
+
+/* The inode is known from elsewhere: moved, when the old name is gone. File
+   systems give the inode of a removed file to the next one at once, so the
+   bytes decide wherever they are known. */
+static bool see_moved(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct maildir_place old = local_place(account, pair);
+	struct maildir_file file;
+	struct error error = { 0 };
+
+	if (pair->local.size != sighting->file.size ||
+		pair->local.mtime != sighting->file.mtime)
+		return false;
+	if (pair->local.presence == PRESENCE_PRESENT)
+		switch (maildir_stat(account->maildir, &old, &file, &error)) {
+		case MAILDIR_MISSING:
+			break;
+		case MAILDIR_DONE:
+			if (end_half_move(account, sighting, pair, &file))
+				break;
+			return false;
+		case MAILDIR_EXISTS:
+		case MAILDIR_REFUSED:
+		case MAILDIR_ERROR:
+			return false;
+		}
+	/* The bytes of one that cannot be read tell nothing against it. */
+	if (pair->content.has_hash &&
+		compare_bytes(account, sighting, pair, &error) == BYTES_OTHER)
+		return false;
+	put_seen(account, sighting, pair, "moved");
+	local_doubt(account, pair);
+	return true;
+}
+
+/* A letter may have got its meaning since. */
+static bool has_known_flags(const struct account *account,
+	const struct sighting *sighting, const struct pair *pair)
+{
+	struct flags mask = readable_mask(account, sighting);
+	struct flags told;
+
+	maildir_name_flags(sighting->name, &sighting->folder->letters, &told);
+	told = merge_masked(&told, &pair->synced.flags, &mask);
+	return flags_equal(&told, &pair->local.flags);
+}
+
+static bool is_unchanged(const struct account *account,
+	const struct sighting *sighting, const struct pair *pair)
+{
+	return pair->local.presence == PRESENCE_PRESENT &&
+		pair->local.is_new == sighting->is_new &&
+		strcmp(pair->local.name, sighting->name) == 0 &&
+		sighting->inode_hint != 0 &&
+		pair->local.inode == sighting->inode_hint &&
+		has_known_flags(account, sighting, pair);
+}
+
+/* Two files of one unique part in one folder: both are messages. The pair has
+   one of them; the other gets a name of its own, never over another file. */
+static bool separate_twin(
+	struct account *account, struct sighting *sighting, struct error *error)
+{
+	struct maildir_place from = { sighting->folder->record.path,
+		sighting->is_new, sighting->name };
+	struct maildir_place to = from;
+	struct buf name = { 0 };
+	uint64_t token;
+	bool is_done;
+
+	random_bytes(&token, sizeof(token));
+	maildir_unique_format(
+		sighting->file.mtime, token, account->host, &name);
+	buf_add_text(&name, sighting->name + pair_unique_size(sighting->name));
+	to.name = buf_text(&name);
+	is_done = maildir_rename(account->maildir, &from, &to, error) !=
+		MAILDIR_ERROR;
+	sighting->folder->needs_scan = true;
+	buf_finish(&name);
+	return is_done;
+}
+
+/* The pair's own file is still there under its own name, so the one seen is
+   another file. */
+static bool is_twin(const struct account *account,
+	const struct sighting *sighting, const struct pair *pair)
+{
+	struct maildir_place place = local_place(account, pair);
+	struct maildir_file file;
+	struct error error = { 0 };
+
+	if (pair->local.presence != PRESENCE_PRESENT ||
+		(pair->local.is_new == sighting->is_new &&
+			strcmp(pair->local.name, sighting->name) == 0))
+		return false;
+	return maildir_stat(account->maildir, &place, &file, &error) ==
+		MAILDIR_DONE &&
+		(file.inode != sighting->file.inode ||
+			file.device != sighting->file.device);
+}
+
+bool local_see(
+	struct account *account, struct sighting *sighting, struct error *error)
+{
+	struct maildir_place place = { sighting->folder->record.path,
+		sighting->is_new, sighting->name };
+	struct pair pair;
+	bool is_known;
+
+	if (!maildir_name_is_valid(sighting->name))
+		return true;
+	is_known = state_pair_by_unique(account->state,
+		sighting->folder->record.folder_id, sighting->name,
+		sighting->arena, &pair);
+	if (is_known && is_unchanged(account, sighting, &pair))
+		return true;
+	switch (maildir_stat(
+		account->maildir, &place, &sighting->file, error)) {
+	case MAILDIR_DONE:
+		break;
+	case MAILDIR_MISSING:
+		return true; /* renamed since: another event tells where to */
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		return false;
+	}
+	if (!sighting->file.is_regular) {
+		account_log(account, ACCOUNT_LOG_WARNING,
+			"'%s' in '%s' is no regular file: not synced",
+			sighting->name, sighting->folder->record.path);
+		return true;
+	}
+	if (is_known && is_twin(account, sighting, &pair))
+		return account->is_dry_run ||
+			separate_twin(account, sighting, error);
+	if (is_known)
+		see_known(account, sighting, &pair);
+	else if (!state_pair_by_inode(account->state, sighting->file.device,
+			 sighting->file.inode, sighting->arena, &pair) ||
+		!see_moved(account, sighting, &pair))
+		put_arrival(account, sighting);
+	return true;
+}
