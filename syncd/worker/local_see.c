@@ -124,15 +124,32 @@ static enum bytes compare_bytes(struct account *account,
 static void hold_unread(struct account *account, struct sighting *sighting,
 	struct pair *pair, const struct error *error)
 {
+	/* Its own file has no name any more, but this may be it. */
+	if (pair->local.presence == PRESENCE_ABSENT) {
+		pair->local.presence = PRESENCE_PRESENT;
+		pair->local.is_new = sighting->is_new;
+		pair->local.name = sighting->name;
+		pair->local.absent_since = 0;
+	}
 	account_hold(account, pair, HOLD_UNREADABLE,
 		arena_text(sighting->arena, error->message));
 	sighting->folder->record.scanned_at_ns = 0;
 }
 
+/* As that left it. What could not be sent is held by the same name. */
+static bool is_held_unread(const struct pair *pair)
+{
+	return pair->hold == HOLD_UNREADABLE && pair->synced.is_set;
+}
+
+/* It can be told again, whatever it is. */
 static void note_read(struct pair *pair)
 {
-	if (pair->hold == HOLD_UNREADABLE)
-		pair->hold = HOLD_NONE;
+	if (pair->hold != HOLD_UNREADABLE)
+		return;
+	pair->hold = HOLD_NONE;
+	pair->attempt_count = 0;
+	pair->retry_at = 0;
 }
 
 /* A name that was planned for a download: the download was cut off between
@@ -150,11 +167,11 @@ static void see_planned(
 		hold_unread(account, sighting, pair, &error);
 		return;
 	}
+	note_read(pair);
 	if (outcome == LOCAL_READ_DONE &&
 		probe.content.size == pair->content.size) {
 		pair->content = probe.content;
 		pair->content.internal_date = sighting->file.mtime;
-		note_read(pair);
 		put_seen(account, sighting, pair, "new");
 		local_doubt(account, pair);
 		return;
@@ -169,6 +186,7 @@ static void see_known(
 {
 	struct flags before = pair->local.flags;
 	bool was_present = pair->local.presence == PRESENCE_PRESENT;
+	bool was_unread = is_held_unread(pair);
 	struct error error = { 0 };
 	enum bytes bytes = BYTES_SAME;
 	bool is_same, is_quiet;
@@ -184,18 +202,18 @@ static void see_known(
 		hold_unread(account, sighting, pair, &error);
 		return;
 	}
+	if (!is_same || was_unread)
+		note_read(pair);
 	if (bytes == BYTES_OTHER) {
 		put_replaced(account, sighting, pair);
 		return;
 	}
-	is_quiet = was_present && is_same &&
+	is_quiet = was_present && is_same && !was_unread &&
 		pair->local.is_new == sighting->is_new &&
 		strcmp(pair->local.name, sighting->name) == 0;
 	place_pair(account, sighting, pair);
-	if (!is_same) {
-		note_read(pair);
+	if (!is_same)
 		local_doubt(account, pair);
-	}
 	/* Our own renames come back as events. */
 	if (is_quiet && flags_equal(&before, &pair->local.flags))
 		return;
@@ -281,6 +299,7 @@ static bool is_unchanged(const struct account *account,
 	const struct sighting *sighting, const struct pair *pair)
 {
 	return pair->local.presence == PRESENCE_PRESENT &&
+		!is_held_unread(pair) &&
 		pair->local.is_new == sighting->is_new &&
 		strcmp(pair->local.name, sighting->name) == 0 &&
 		sighting->inode_hint != 0 &&
