@@ -76,6 +76,11 @@ uint64_t seam_monotonic_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t seam_up_ms(void)
+{
+	return seam_monotonic_ms();
+}
+
 /* SEAM_LOG=1 shows the dialogue. */
 void seam_log(const char *format, ...)
 {

@@ -71,6 +71,11 @@ uint64_t seam_monotonic_ms(void)
 	return seam_script.now_ms;
 }
 
+uint64_t seam_up_ms(void)
+{
+	return seam_monotonic_ms();
+}
+
 void seam_sleep(uint64_t duration_ms)
 {
 	seam_script.now_ms += duration_ms;

@@ -309,7 +309,7 @@ int sim_clock_gettime(clockid_t clock, struct timespec *time_out)
 
 	*time_out = time_of(is_wall
 			? seam_wall_ns()
-			: (int64_t)seam_monotonic_ms() * (SECOND_NS / 1000));
+			: (int64_t)seam_up_ms() * (SECOND_NS / 1000));
 	return 0;
 }
 

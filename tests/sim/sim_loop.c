@@ -51,7 +51,11 @@ struct pool_job {
 
 /* ---- Time ---- */
 
-static uint64_t now_ms;
+/* How long a machine takes from the power cut to the first process. */
+#define START_MS 20000
+
+static uint64_t now_ms; /* since the machine was started */
+static uint64_t before_start_ms;
 static int64_t wall_offset_ms;
 static uint64_t suspended_ms;
 static unsigned look_count;
@@ -60,6 +64,7 @@ static uint64_t random_state;
 void sim_time_init(uint64_t seed)
 {
 	now_ms = 1000000;
+	before_start_ms = 0;
 	/* 2023-11-14 22:13:20, but for the million milliseconds. */
 	wall_offset_ms = INT64_C(1700000000000) - 1000000;
 	suspended_ms = 0;
@@ -83,6 +88,13 @@ void sim_time_suspend(uint64_t duration_ms)
 	suspended_ms += duration_ms;
 }
 
+void sim_time_start(void)
+{
+	before_start_ms += now_ms;
+	now_ms = START_MS;
+	suspended_ms = 0;
+}
+
 void seam_sleep(uint64_t duration_ms)
 {
 	now_ms += duration_ms;
@@ -90,12 +102,17 @@ void seam_sleep(uint64_t duration_ms)
 
 uint64_t seam_monotonic_ms(void)
 {
+	return before_start_ms + now_ms;
+}
+
+uint64_t seam_up_ms(void)
+{
 	return now_ms;
 }
 
 int64_t seam_wall_ns(void)
 {
-	return ((int64_t)now_ms + wall_offset_ms) * 1000000;
+	return ((int64_t)seam_monotonic_ms() + wall_offset_ms) * 1000000;
 }
 
 /* Who looks at the clock again and again sees it move. */

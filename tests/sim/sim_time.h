@@ -10,5 +10,7 @@ void sim_time_pass(uint64_t duration_ms);
 /* The wall clock is set, forwards or back. */
 void sim_time_jump(int64_t seconds);
 void sim_time_suspend(uint64_t duration_ms);
+/* The machine is started anew. */
+void sim_time_start(void);
 
 #endif

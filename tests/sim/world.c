@@ -497,10 +497,12 @@ static void bury(struct world *world)
 	sim_db_crash(false);
 	sim_server_drop_connections();
 	oracle_before_death();
-	if (world->is_power_cut)
+	if (world->is_power_cut) {
 		sim_disk_power_cut();
-	else
+		sim_time_start();
+	} else {
 		sim_disk_kill();
+	}
 	oracle_after_death(world);
 }
 
