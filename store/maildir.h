@@ -223,8 +223,9 @@ enum maildir_result maildir_rename(struct maildir *maildir,
 	struct error *error) MUST_CHECK;
 
 /* fsync of a message's file, which somebody else may have delivered without;
-   its name needs maildir_sync_folder(). DONE, MISSING, REFUSED, ERROR: after
-   which reading it gives what is on the disk, whatever was written. */
+   its name needs maildir_sync_folder(). DONE, MISSING, REFUSED: it cannot be
+   opened, so nothing was tried; ERROR: after which reading it gives what is on
+   the disk, whatever was written. */
 enum maildir_result maildir_sync_message(struct maildir *maildir,
 	const struct maildir_place *place, struct error *error) MUST_CHECK;
 

@@ -214,7 +214,7 @@ enum maildir_result maildir_sync_message(struct maildir *maildir,
 		maildir_open_message(maildir, place, &fd, &file, error);
 
 	if (result != MAILDIR_DONE)
-		return result;
+		return result == MAILDIR_MISSING ? result : MAILDIR_REFUSED;
 	if (fsync(fd) == -1) {
 		result = call_failed("sync", place, error);
 		/* The next fsync() would find nothing to do and succeed. */

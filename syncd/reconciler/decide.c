@@ -381,8 +381,10 @@ static void decide_flags(const struct view *view, struct decision *decision)
 		decide_agreement(view->pair, view->policy, &agreed);
 	if (decision->has_settle)
 		decision->merged = agreed.flags;
-	/* Whatever it was held for is done, or wanted no more. */
-	decision->has_settle |= view->pair->hold != HOLD_NONE;
+	/* Whatever it was held for is done, or wanted no more; whether the file
+	   is the message, only reading it tells. */
+	decision->has_settle |= view->pair->hold != HOLD_NONE &&
+		view->pair->hold != HOLD_UNREADABLE;
 }
 
 struct decision decide(const struct pair *pair, const struct policy *policy)

@@ -44,7 +44,8 @@ static bool sync_disks(struct account *account, struct error *error)
 	return true;
 }
 
-/* Renamed since it was seen, it is somewhere on its disk. */
+/* Renamed since it was seen, or not to be opened by us, it is somewhere on its
+   disk: nothing else waits for a file that cannot be read. */
 static bool sync_file(struct account *account,
 	const struct account_doubt *doubt, struct error *error)
 {
@@ -62,9 +63,9 @@ static bool sync_file(struct account *account,
 	case MAILDIR_DONE:
 		return true;
 	case MAILDIR_MISSING:
+	case MAILDIR_REFUSED:
 		return maildir_sync_disk(account->maildir, place.path, error);
 	case MAILDIR_EXISTS:
-	case MAILDIR_REFUSED:
 	case MAILDIR_ERROR:
 		break;
 	}

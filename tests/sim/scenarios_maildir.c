@@ -507,25 +507,45 @@ static void replace_by_copy(unsigned number)
 	free(path);
 }
 
+/* Moved, it is where it went, there too; what is new beside it is uploaded. */
+static void unreadable_moved(struct world *world)
+{
+	deliver_many(world, "INBOX", 1, 2);
+	scene_given(world);
+	here_move(1, "Archive", false);
+	make_unreadable(1, EACCES);
+	here_deliver(world, "Archive", 3, "S");
+	scene_settle(world);
+	expect_in("Archive", 1, 1);
+	expect_in("Archive", 3, 1);
+	expect_same_file(1);
+	expect_bodies_up(1);
+}
+
 /* One that is synced, one that is new, a directory and a symbolic link among
    them: held by name, everything else goes on, nothing is absent. Nor is one
    that is another file now, of which nobody can tell whether it is the same
-   message. */
+   message, also where there is nothing to do but to hold it. */
 static void unreadable(struct world *world, unsigned variant)
 {
 	int error = variant == 0 ? EACCES : EIO;
 
+	if (variant == 4) {
+		unreadable_moved(world);
+		return;
+	}
 	deliver_many(world, "INBOX", 1, 2);
 	scene_given(world);
 	here_deliver(world, "INBOX", 3, "S");
 	here_deliver(world, "INBOX", 4, "S");
-	if (variant == 2)
+	if (variant >= 2)
 		replace_by_copy(1);
 	make_unreadable(1, error);
 	make_unreadable(3, error);
 	(void)sim_disk_make_directory(DIRECTORY);
 	(void)sim_disk_symlink("/etc/passwd", LINK);
-	there_flag(1, FLAG_FLAGGED, 0);
+	if (variant < 3)
+		there_flag(1, FLAG_FLAGGED, 0);
 	for (unsigned i = 0; i < 3; i++)
 		(void)scene_sync(world);
 	expect_copies(1, 1);
@@ -656,7 +676,7 @@ const struct scenario scenarios_maildir[] = {
 	{ .number = 27,
 		.name = "files-that-cannot-be-read",
 		.play = unreadable,
-		.variant_count = 3 },
+		.variant_count = 5 },
 	{ .number = 28, .name = "unfinished-files", .play = unfinished },
 	{ .name = NULL },
 };

@@ -409,6 +409,9 @@ static void test_what_is_held_for_nothing_is_released(void **state)
 	assert_true(decide(&pair, &POLICY).has_settle);
 	pair.hold = HOLD_EPOCH;
 	assert_false(decide(&pair, &POLICY).has_settle);
+	/* Only who reads the file can tell that it is the message. */
+	pair.hold = HOLD_UNREADABLE;
+	assert_false(decide(&pair, &POLICY).has_settle);
 	pair.hold = HOLD_REFUSED;
 	pair.local.flags.system = FLAG_SEEN;
 	assert_false(decide(&pair, &POLICY).has_settle);
