@@ -14,8 +14,8 @@
 #include "tests/sim/child.h"
 
 static const struct scenario *const SECTIONS[] = { scenarios_crash,
-	scenarios_maildir, scenarios_server, scenarios_conflict,
-	scenarios_folder, scenarios_limit };
+	scenarios_maildir, scenarios_files, scenarios_server,
+	scenarios_conflict, scenarios_folder, scenarios_limit };
 
 const struct scenario *scenario_at(size_t index)
 {

@@ -34,6 +34,7 @@ struct scenario {
 /* By number; NULL at the end. One file for each section. */
 extern const struct scenario scenarios_crash[];
 extern const struct scenario scenarios_maildir[];
+extern const struct scenario scenarios_files[];
 extern const struct scenario scenarios_server[];
 extern const struct scenario scenarios_conflict[];
 extern const struct scenario scenarios_folder[];
