@@ -39,11 +39,12 @@ struct account_folder {
 	uint64_t missing_at_ms; /* first left out of a listing; 0 = it is not */
 	uint64_t letters_busy_until_ms; /* dovecot-keywords is locked */
 	bool needs_scan;                /* its local rows may be stale */
-	bool needs_observe;             /* its remote rows may be stale */
-	bool has_doubts;                /* see account_doubt */
-	bool is_listed;                 /* in the last LIST */
-	bool is_on_disk;                /* in the last listing of the Maildir */
-	bool is_watched;                /* new/ and cur/ have a watch */
+	bool wants_held;    /* see local_look_at_held(): a scan was asked for */
+	bool needs_observe; /* its remote rows may be stale */
+	bool has_doubts;    /* see account_doubt */
+	bool is_listed;     /* in the last LIST */
+	bool is_on_disk;    /* in the last listing of the Maildir */
+	bool is_watched;    /* new/ and cur/ have a watch */
 	/* Each of its files was looked at since, so a file that takes the name
 	   of another shows as an event. */
 	bool is_followed;

@@ -363,6 +363,7 @@ static bool scan(struct account *account, struct account_folder *folder,
 		return false;
 	if (is_clean(&folder->record, &stat, account_now())) {
 		folder->needs_scan = false;
+		folder->wants_held = true;
 		return true;
 	}
 	arena_init(&arena);

@@ -32,6 +32,13 @@ bool local_approve_root(
    folder that cannot be read is marked failed and named in its record. */
 bool local_observe(struct account *account, struct error *error) MUST_CHECK;
 
+/* Once a pass, after that: looks again at files of which it could not be told
+   whether they still are the message, when their time has come or somebody
+   asked for a scan. Nothing in their directories tells that they can be read
+   now. */
+bool local_look_at_held(
+	struct account *account, struct error *error) MUST_CHECK;
+
 /* Takes the watch's events in. */
 bool local_drain(struct account *account, struct error *error) MUST_CHECK;
 

@@ -24,6 +24,10 @@ struct sighting {
 bool local_see(struct account *account, struct sighting *sighting,
 	struct error *error) MUST_CHECK;
 
+/* Whether its file is still the message could not be told when it was seen.
+   (What could not be sent is held by the same name.) */
+bool local_is_held_unread(const struct pair *pair);
+
 /* In an open transaction: the file is not there. `is_proof` false: the
    directory is not the one we knew, so nothing was deleted. */
 void local_lose(struct account *account, struct pair *pair, bool is_proof);

@@ -7,6 +7,10 @@
 #include "syncd/worker/local.h"
 #include "syncd/worker/local_internal.h"
 
+/* A file that is being written is looked at again so soon, where no event tells
+   that it is whole. */
+#define BUSY_S 10
+
 /* What the letters tell, and no keyword that has none. */
 static struct flags told_mask(
 	const struct keyword_letters *letters, const char *name)
@@ -41,7 +45,8 @@ static struct flags readable_mask(
 	return account_local_mask(account, sighting->folder);
 }
 
-static void place_pair(
+/* Where it is and what its name tells. */
+static void place_name(
 	struct account *account, struct sighting *sighting, struct pair *pair)
 {
 	struct local_state *local = &pair->local;
@@ -52,14 +57,22 @@ static void place_pair(
 	local->folder_id = sighting->folder->record.folder_id;
 	local->is_new = sighting->is_new;
 	local->name = sighting->name;
-	local->device = sighting->file.device;
-	local->inode = sighting->file.inode;
-	local->size = sighting->file.size;
-	local->mtime = sighting->file.mtime;
 	local->absent_since = 0;
 	local->is_leftover = false;
 	maildir_name_flags(sighting->name, &sighting->folder->letters, &told);
 	local->flags = merge_masked(&told, &pair->synced.flags, &mask);
+}
+
+static void place_pair(
+	struct account *account, struct sighting *sighting, struct pair *pair)
+{
+	struct local_state *local = &pair->local;
+
+	place_name(account, sighting, pair);
+	local->device = sighting->file.device;
+	local->inode = sighting->file.inode;
+	local->size = sighting->file.size;
+	local->mtime = sighting->file.mtime;
 }
 
 static void put_seen(struct account *account, struct sighting *sighting,
@@ -93,25 +106,46 @@ static void put_replaced(
 	put_arrival(account, sighting);
 }
 
+/* What a look at a file tells of its bytes. */
 enum bytes {
 	BYTES_SAME,
 	BYTES_OTHER,
+	BYTES_GONE,       /* renamed since: another event tells where to */
+	BYTES_BUSY,       /* somebody is writing it; `error` is set */
 	BYTES_UNREADABLE, /* `error` is set */
 };
+
+static enum bytes read_bytes(
+	struct account *account, struct pair *probe, struct error *error)
+{
+	struct maildir_place place = local_place(account, probe);
+
+	switch (local_digest(account, probe, error)) {
+	case LOCAL_READ_DONE:
+		break;
+	case LOCAL_READ_MISSING:
+		return BYTES_GONE;
+	case LOCAL_READ_BUSY:
+		error_set(error, ERROR_REFUSED, "'%s' in '%s' is being written",
+			place.name, place.path);
+		return BYTES_BUSY;
+	case LOCAL_READ_FAILED:
+		return BYTES_UNREADABLE;
+	}
+	return BYTES_SAME;
+}
 
 static enum bytes compare_bytes(struct account *account,
 	struct sighting *sighting, const struct pair *pair, struct error *error)
 {
 	struct pair probe = *pair;
-	enum local_read outcome;
+	enum bytes bytes;
 	bool is_same;
 
 	place_pair(account, sighting, &probe);
-	outcome = local_digest(account, &probe, error);
-	if (outcome == LOCAL_READ_FAILED)
-		return BYTES_UNREADABLE;
-	if (outcome != LOCAL_READ_DONE)
-		return BYTES_OTHER;
+	bytes = read_bytes(account, &probe, error);
+	if (bytes != BYTES_SAME)
+		return bytes;
 	is_same = pair->content.has_hash
 		? memcmp(probe.content.hash, pair->content.hash,
 			  CONTENT_HASH_SIZE) == 0
@@ -120,24 +154,26 @@ static enum bytes compare_bytes(struct account *account,
 }
 
 /* Whether it is still the message cannot be told: nothing is, then, and nothing
-   was removed. A scan tries again. */
+   was removed. local_look_at_held() looks again. */
 static void hold_unread(struct account *account, struct sighting *sighting,
-	struct pair *pair, const struct error *error)
+	struct pair *pair, enum bytes bytes, const struct error *error)
 {
-	/* Its own file has no name any more, but this may be it. */
-	if (pair->local.presence == PRESENCE_ABSENT) {
-		pair->local.presence = PRESENCE_PRESENT;
-		pair->local.is_new = sighting->is_new;
-		pair->local.name = sighting->name;
-		pair->local.absent_since = 0;
-	}
+	uint32_t attempt_count = pair->attempt_count;
+
+	/* Its own file may have no name any more, but this may be it. */
+	if (pair->local.presence != PRESENCE_NEVER)
+		place_name(account, sighting, pair);
 	account_hold(account, pair, HOLD_UNREADABLE,
 		arena_text(sighting->arena, error->message));
-	sighting->folder->record.scanned_at_ns = 0;
+	if (bytes != BYTES_BUSY)
+		return;
+	/* It will not take long. */
+	pair->attempt_count = attempt_count;
+	pair->retry_at = account_now() + BUSY_S;
+	state_pair_put(account->state, pair);
 }
 
-/* As that left it. What could not be sent is held by the same name. */
-static bool is_held_unread(const struct pair *pair)
+bool local_is_held_unread(const struct pair *pair)
 {
 	return pair->hold == HOLD_UNREADABLE && pair->synced.is_set;
 }
@@ -159,17 +195,18 @@ static void see_planned(
 {
 	struct pair probe = *pair;
 	struct error error = { 0 };
-	enum local_read outcome;
+	enum bytes bytes;
 
 	place_pair(account, sighting, &probe);
-	outcome = local_digest(account, &probe, &error);
-	if (outcome == LOCAL_READ_FAILED) {
-		hold_unread(account, sighting, pair, &error);
+	bytes = read_bytes(account, &probe, &error);
+	if (bytes == BYTES_GONE)
+		return;
+	if (bytes != BYTES_SAME) {
+		hold_unread(account, sighting, pair, bytes, &error);
 		return;
 	}
 	note_read(pair);
-	if (outcome == LOCAL_READ_DONE &&
-		probe.content.size == pair->content.size) {
+	if (probe.content.size == pair->content.size) {
 		pair->content = probe.content;
 		pair->content.internal_date = sighting->file.mtime;
 		put_seen(account, sighting, pair, "new");
@@ -186,7 +223,7 @@ static void see_known(
 {
 	struct flags before = pair->local.flags;
 	bool was_present = pair->local.presence == PRESENCE_PRESENT;
-	bool was_unread = is_held_unread(pair);
+	bool was_unread = local_is_held_unread(pair);
 	struct error error = { 0 };
 	enum bytes bytes = BYTES_SAME;
 	bool is_same, is_quiet;
@@ -198,8 +235,10 @@ static void see_known(
 	is_same = local_is_file(&pair->local, &sighting->file);
 	if (!is_same)
 		bytes = compare_bytes(account, sighting, pair, &error);
-	if (bytes == BYTES_UNREADABLE) {
-		hold_unread(account, sighting, pair, &error);
+	if (bytes == BYTES_GONE)
+		return;
+	if (bytes == BYTES_BUSY || bytes == BYTES_UNREADABLE) {
+		hold_unread(account, sighting, pair, bytes, &error);
 		return;
 	}
 	if (!is_same || was_unread)
@@ -299,7 +338,7 @@ static bool is_unchanged(const struct account *account,
 	const struct sighting *sighting, const struct pair *pair)
 {
 	return pair->local.presence == PRESENCE_PRESENT &&
-		!is_held_unread(pair) &&
+		!local_is_held_unread(pair) &&
 		pair->local.is_new == sighting->is_new &&
 		strcmp(pair->local.name, sighting->name) == 0 &&
 		sighting->inode_hint != 0 &&

@@ -222,7 +222,9 @@ bool pass_run(struct account *account, struct error *error)
 	if (!local_check_root(account, error) ||
 		!connect_remote(account, error) ||
 		!look_until_quiet(account, error) ||
-		!local_drain(account, error) || !local_observe(account, error))
+		!local_drain(account, error) ||
+		!local_observe(account, error) ||
+		!local_look_at_held(account, error))
 		return false;
 	account->local_is_complete = local_is_complete(account);
 	find_blind_spots(account);

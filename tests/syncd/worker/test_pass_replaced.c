@@ -141,6 +141,62 @@ static void test_file_replaced_is_not_removed_for_it(void **state)
 	world_finish(&world);
 }
 
+/* ---- One that is being written ---- */
+
+/* By a name that is in no folder, so that no event tells when it is whole. */
+static FILE *begin_to_write(const struct world *world)
+{
+	char *path = alloc_format("%s/draft", world->root);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(OTHER, file) >= 0);
+	assert_int_equal(fflush(file), 0);
+	free(path);
+	return file;
+}
+
+static void put_in_place(struct world *world, size_t index)
+{
+	char *name = local_file(world, "INBOX", index);
+	char *from = alloc_format("%s/draft", world->root);
+	char *between = alloc_format("%s/INBOX/tmp/draft", world->maildir);
+	char *to = alloc_format("%s/INBOX/%s", world->maildir, name);
+
+	assert_int_equal(link(from, between), 0);
+	assert_int_equal(rename(between, to), 0);
+	free(to);
+	free(between);
+	free(from);
+	free(name);
+}
+
+static void test_file_being_written_waits_until_it_is_whole(void **state)
+{
+	struct world world;
+	FILE *file;
+
+	(void)state;
+	world_init(&world, "", 6);
+	populate(&world);
+	world_converge(&world);
+	file = begin_to_write(&world);
+	put_in_place(&world, 0);
+	for (int i = 0; i < 3; i++) {
+		assert_true(world_sync(&world));
+		assert_int_equal(fake_mailbox("INBOX")->count, 5);
+		assert_int_equal(server.append_count, 0);
+		world_wait(60);
+	}
+	assert_int_equal(fclose(file), 0);
+	assert_true(world_sync(&world));
+	assert_int_equal(server.append_count, 1);
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 /* ---- Half a move ---- */
 
 /* As a pass stood whose power was cut: the move on the server is on record, the
@@ -247,6 +303,8 @@ int main(void)
 		cmocka_unit_test(test_file_replaced_while_nobody_looked_is_new),
 		cmocka_unit_test(test_file_replaced_in_a_still_folder_is_seen),
 		cmocka_unit_test(test_file_replaced_is_not_removed_for_it),
+		cmocka_unit_test(
+			test_file_being_written_waits_until_it_is_whole),
 		cmocka_unit_test(test_half_a_move_is_ended),
 		cmocka_unit_test(test_a_link_to_a_file_is_a_message),
 		cmocka_unit_test(test_touched_file_is_removed_all_the_same),
