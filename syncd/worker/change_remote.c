@@ -6,7 +6,10 @@
 #include "syncd/worker/verify.h"
 
 /* STOREs of one message that are not answered for, before it is held. */
-#define UNTOLD_MAX 4
+#define UNTOLD_MAX    4
+#define UNTOLD_REASON "the server does not say that it changed the flags"
+#define MODIFIED_REASON                                                        \
+	"the server says each time that others changed the flags meanwhile"
 
 /* Messages of one stage's group that are still as planned, reloaded. */
 struct group {
@@ -82,8 +85,8 @@ static size_t take_same(const struct operation *operations, size_t count,
 /* It may be gone: who removed it did not know of this. Or somebody else was
    there in between. The next look tells, and what is merged then is tried
    again; but a server that never says what it did is not asked for ever. */
-static bool note_untold(
-	struct group *group, const struct uid_set *told, struct error *error)
+static bool note_untold(struct group *group, const struct uid_set *told,
+	const struct uid_set *modified, struct error *error)
 {
 	struct account *account = group->account;
 
@@ -96,8 +99,9 @@ static bool note_untold(
 			continue;
 		if (pair->attempt_count >= UNTOLD_MAX) {
 			account_hold(account, pair, HOLD_REFUSED,
-				"the server does not say that it changed the "
-				"flags");
+				uid_set_contains(modified, pair->remote.uid)
+					? MODIFIED_REASON
+					: UNTOLD_REASON);
 			continue;
 		}
 		pair->attempt_count++;
@@ -134,7 +138,7 @@ static bool store_same(struct account *account, struct account_folder *folder,
 		remote_store(account->remote, &store, &modified, error);
 	if (is_done && !are_all_told(&group, &told)) {
 		look_again(account, folder);
-		is_done = note_untold(&group, &told, error);
+		is_done = note_untold(&group, &told, &modified, error);
 	}
 	for (size_t i = 0; is_done && i < group.count; i++) {
 		struct pair *pair = &group.pairs[i];

@@ -765,7 +765,8 @@ bool remote_store(struct remote *remote, const struct remote_store *store,
 		if (!uid_set_contains(store->uids, message->uid))
 			continue;
 		if (server.has_condstore && store->unchanged_since != 0 &&
-			message->modseq > store->unchanged_since) {
+			(message->modseq > store->unchanged_since ||
+				server.says_modified)) {
 			uid_set_add(modified, message->uid);
 			continue;
 		}

@@ -60,6 +60,7 @@ struct fake_server {
 	const char *doubtful;
 	bool hides_stores;   /* a STORE is OK, without a word of what it did */
 	bool ignores_stores; /* and does nothing */
+	bool says_modified;  /* of every STORE with a condition */
 	bool rewrites;       /* what is uploaded gets one header more */
 	const char *poison;  /* messages that contain it are refused; or NULL */
 	/* Called in between, as a second client would act. */
