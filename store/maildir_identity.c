@@ -169,21 +169,22 @@ static uint64_t file_system_uuid(int fd)
 }
 
 /* What xfs has in f_fsid is the device's number, which may be another one
-   after the next start of the machine. */
-static uint64_t file_system_id(int fd)
+   after the next start of the machine. 0 = it has none. */
+static bool file_system_id(int fd, uint64_t *id_out, struct error *error)
 {
-	struct statfs stat;
+	struct statfs stat = { .f_type = 0 };
 	uint64_t id = 0;
 
-	if (fstatfs(fd, &stat) == -1)
-		return 0;
+	if (fstatfs(fd, &stat) == -1 && errno != ENOSYS)
+		return error_set_errno(error, "cannot stat a file system");
 	if ((uint32_t)stat.f_type == XFS_MAGIC)
 		id = file_system_uuid(fd);
 	if (id == 0)
 		memcpy(&id, &stat.f_fsid,
 			sizeof(id) < sizeof(stat.f_fsid) ? sizeof(id)
 							 : sizeof(stat.f_fsid));
-	return id;
+	*id_out = id;
+	return true;
 }
 
 bool maildir_identity(struct maildir *maildir, const char *path,
@@ -202,8 +203,8 @@ bool maildir_identity(struct maildir *maildir, const char *path,
 		goto out;
 	}
 	identity.device = (uint64_t)stat.st_dev;
-	identity.fsid = file_system_id(fd);
-	is_read = read_generation(fd, &identity, error);
+	is_read = file_system_id(fd, &identity.fsid, error) &&
+		read_generation(fd, &identity, error);
 	if (is_read)
 		*identity_out = identity;
 out:

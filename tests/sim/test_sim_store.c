@@ -646,26 +646,30 @@ static bool look_at_root(void)
 	return true;
 }
 
-/* Every call that the look makes. */
+/* Each of these calls that the look makes. */
+static void look_with_one_failing(const char *call, bool (*look)(void))
+{
+	unsigned which = 0;
+
+	do {
+		seam_script.fail_call = call;
+		seam_script.fail_in = ++which;
+		seam_script.fail_errno = EIO;
+		if (look() && seam_script.fail_in == 0)
+			fail_msg(
+				"%s %u fails, and nobody says so", call, which);
+	} while (seam_script.fail_in == 0);
+	seam_script.fail_call = NULL;
+}
+
 static void look_with_each_failing(bool (*look)(void))
 {
 	static const char *const LOOKS[] = { "openat", "openat2", "fstat",
-		"fstatat", "statx", "fgetxattr", "getdents64" };
+		"fstatat", "fstatfs", "statx", "fgetxattr", "getdents64" };
 
 	assert_true(look());
-	for (size_t i = 0; i < ARRAY_LENGTH(LOOKS); i++) {
-		unsigned which = 0;
-
-		do {
-			seam_script.fail_call = LOOKS[i];
-			seam_script.fail_in = ++which;
-			seam_script.fail_errno = EIO;
-			if (look() && seam_script.fail_in == 0)
-				fail_msg("%s %u fails, and nobody says so",
-					LOOKS[i], which);
-		} while (seam_script.fail_in == 0);
-		seam_script.fail_call = NULL;
-	}
+	for (size_t i = 0; i < ARRAY_LENGTH(LOOKS); i++)
+		look_with_one_failing(LOOKS[i], look);
 }
 
 static void test_what_cannot_be_looked_at_is_an_error(void **state)
