@@ -234,6 +234,27 @@ static void end_refused(struct group *group)
 		group->account->wants_again = true;
 }
 
+/* The server said that it did so to these. What shows otherwise from here on
+   was done by somebody else, or cannot be found. */
+static bool note_done(
+	struct group *group, const struct uid_set *uids, struct error *error)
+{
+	struct account *account = group->account;
+	struct intent intent;
+
+	if (!state_begin(account->state, error))
+		return false;
+	for (size_t i = 0; i < group->count; i++) {
+		if (!uid_set_contains(uids, group->pairs[i].remote.uid) ||
+			!state_intent_of_mid(
+				account->state, group->pairs[i].mid, &intent))
+			continue;
+		intent.phase = INTENT_UNBOUND;
+		(void)state_intent_put(account->state, &intent);
+	}
+	return state_commit(account->state, error);
+}
+
 static struct pair *group_find(
 	struct group *group, const struct account_folder *folder, uint32_t uid)
 {
@@ -338,7 +359,8 @@ static bool move_by_copy(struct group *group, struct account_folder *from,
 	to->needs_observe = true;
 	if (!receipt.has_uids ||
 		receipt.uid_validity != to->record.uid_validity)
-		return true; /* the intent finds the copy, then goes on */
+		/* The intent finds the copy, then goes on. */
+		return note_done(group, &group->uids, error);
 	take_receipt(group, &receipt, from, to);
 	/* Now that the old UIDs are given up. */
 	for (size_t i = 0; i < receipt.pair_count; i++) {
@@ -430,26 +452,6 @@ static bool mark_only(
 	return stage_commit(&group->stage, error);
 }
 
-/* From here on a message found without \Deleted was unmarked by somebody. */
-static bool note_stored(
-	struct group *group, const struct uid_set *stored, struct error *error)
-{
-	struct account *account = group->account;
-	struct intent intent;
-
-	if (!state_begin(account->state, error))
-		return false;
-	for (size_t i = 0; i < group->count; i++) {
-		if (!uid_set_contains(stored, group->pairs[i].remote.uid) ||
-			!state_intent_of_mid(
-				account->state, group->pairs[i].mid, &intent))
-			continue;
-		intent.phase = INTENT_UNBOUND;
-		(void)state_intent_put(account->state, &intent);
-	}
-	return state_commit(account->state, error);
-}
-
 /* Before they are removed: should the process die then, the guard still knows
    of them. */
 static bool count_removed(struct group *group, struct account_folder *folder,
@@ -530,7 +532,7 @@ static bool remove_verified(struct group *group, struct account_folder *folder,
 	if (!abilities->has_uidplus)
 		return mark_only(group, uids, error);
 	return count_removed(group, folder, uids, error) &&
-		note_stored(group, uids, error) &&
+		note_done(group, uids, error) &&
 		remote_expunge(account->remote, uids, error) &&
 		drop_removed(group, uids, error);
 }

@@ -113,67 +113,111 @@ static void resolve_upload(struct stage *stage, const struct intent *intent)
 
 /* ---- COPY: the copy, if there is one, must be found before anything ---- */
 
-struct header_reading {
-	uint64_t wanted;
+struct copy_search {
+	struct account *account;
+	const struct intent *intent;
+	const struct account_folder *folder;
+	struct uid_set same_size, other_size;
+	struct uid_set same_header; /* found so far */
 	uint32_t found_uid;
 };
 
-static void take_header(void *data, uint32_t uid, const struct content *content)
-{
-	struct header_reading *reading = data;
-
-	if (reading->found_uid == 0 && content->header_hash == reading->wanted)
-		reading->found_uid = uid;
-}
-
 /* UIDs of the destination from the intent's frontier on that belong to no
-   file, and have the size. */
-static void find_candidates(struct account *account,
-	const struct intent *intent, struct uid_set *uids, uint32_t *exact_out)
+   file. */
+static void find_candidates(struct copy_search *search)
 {
-	uint32_t first_uid = account_first_uid(account, intent);
+	const struct content *wanted = &search->intent->content;
+	uint32_t first_uid = account_first_uid(search->account, search->intent);
 	struct state_cursor cursor = { 0 };
 	struct arena arena;
 	struct pair pair;
 
 	arena_init(&arena);
-	while (state_next_by_uid(
-		account->state, intent->to_folder_id, &cursor, &arena, &pair)) {
+	while (state_next_by_uid(search->account->state,
+		search->intent->to_folder_id, &cursor, &arena, &pair)) {
 		bool is_free = pair.local.presence == PRESENCE_NEVER &&
 			pair.remote.uid >= first_uid;
 
 		if (is_free && pair.content.email_id != 0 &&
-			pair.content.email_id == intent->content.email_id)
-			*exact_out = pair.remote.uid;
-		else if (is_free && pair.content.size == intent->content.size)
-			uid_set_add(uids, pair.remote.uid);
+			pair.content.email_id == wanted->email_id)
+			search->found_uid = pair.remote.uid;
+		else if (is_free && pair.content.size == wanted->size)
+			uid_set_add(&search->same_size, pair.remote.uid);
+		else if (is_free)
+			uid_set_add(&search->other_size, pair.remote.uid);
 		arena_reset(&arena);
 	}
 	arena_finish(&arena);
 }
 
+static void take_header(void *data, uint32_t uid, const struct content *content)
+{
+	struct copy_search *search = data;
+
+	if (content->header_hash == search->intent->content.header_hash)
+		uid_set_add(&search->same_header, uid);
+}
+
+static void take_bytes(void *data, uint32_t uid, const struct content *content)
+{
+	struct copy_search *search = data;
+
+	if (search->found_uid == 0 &&
+		memcmp(content->hash, search->intent->content.hash,
+			sizeof(content->hash)) == 0)
+		search->found_uid = uid;
+}
+
+static bool find_same_header(struct copy_search *search,
+	const struct uid_set *uids, struct error *error)
+{
+	uid_set_finish(&search->same_header);
+	return uid_set_is_empty(uids) ||
+		remote_content_read(search->account, search->folder, uids,
+			REMOTE_CONTENT_HEADER,
+			&(struct remote_content_taker){ take_header, search },
+			error);
+}
+
+/* Some servers tell sizes that are not true. Then its bytes must be known, and
+   they decide. */
+static bool find_same_bytes(struct copy_search *search, struct error *error)
+{
+	if (!search->intent->content.has_hash)
+		return true;
+	if (!find_same_header(search, &search->other_size, error))
+		return false;
+	return uid_set_is_empty(&search->same_header) ||
+		remote_content_read(search->account, search->folder,
+			&search->same_header, REMOTE_CONTENT_WHOLE,
+			&(struct remote_content_taker){ take_bytes, search },
+			error);
+}
+
 static bool find_copy(struct account *account, const struct intent *intent,
 	uint32_t *uid_out, struct error *error)
 {
-	struct account_folder *folder =
-		open_folder(account, intent->to_folder_id);
-	struct header_reading reading = {
-		.wanted = intent->content.header_hash,
+	struct copy_search search = {
+		.account = account,
+		.intent = intent,
+		.folder = open_folder(account, intent->to_folder_id),
 	};
-	struct uid_set uids = { 0 };
 	bool is_done = true;
 
-	if (folder == NULL)
+	if (search.folder == NULL)
 		return true;
-	find_candidates(account, intent, &uids, &reading.found_uid);
-	if (reading.found_uid == 0 && !uid_set_is_empty(&uids))
-		is_done = remote_content_read(account, folder, &uids,
-			REMOTE_CONTENT_HEADER,
-			&(struct remote_content_taker){ take_header, &reading },
-			error);
-	uid_set_finish(&uids);
+	find_candidates(&search);
+	if (search.found_uid == 0) {
+		is_done = find_same_header(&search, &search.same_size, error);
+		search.found_uid = uid_set_next(&search.same_header, 1);
+	}
+	if (is_done && search.found_uid == 0)
+		is_done = find_same_bytes(&search, error);
 	if (is_done)
-		*uid_out = reading.found_uid;
+		*uid_out = search.found_uid;
+	uid_set_finish(&search.same_size);
+	uid_set_finish(&search.other_size);
+	uid_set_finish(&search.same_header);
 	return is_done;
 }
 
@@ -225,6 +269,41 @@ static void take_copy(
 		put_leftover(stage, &leftover, intent->folder_id);
 }
 
+static bool is_at_source(struct stage *stage, const struct intent *intent)
+{
+	struct pair pair;
+
+	return state_pair_get(stage->account->state, intent->mid, &stage->arena,
+		       &pair) &&
+		pair.remote.presence == PRESENCE_PRESENT &&
+		pair.remote.folder_id == intent->folder_id &&
+		pair.remote.uid == intent->uid;
+}
+
+/* The server said that it is copied, and the copy is not found. Somebody may
+   have removed it, so it is copied once more; but who cannot find it would
+   copy it for ever. */
+static bool hold_copy(struct stage *stage, const struct intent *intent)
+{
+	struct pair pair;
+
+	if (intent->phase != INTENT_UNBOUND || !is_at_source(stage, intent) ||
+		!state_pair_get(stage->account->state, intent->mid,
+			&stage->arena, &pair))
+		return false;
+	if (pair.hold == HOLD_REFUSED)
+		return true;
+	if (pair.attempt_count++ > 0) {
+		pair.hold = HOLD_REFUSED;
+		pair.reason = "copied by the server, and not found there";
+		account_log(stage->account, ACCOUNT_LOG_WARNING, "%s: %s",
+			pair.local.name == NULL ? "" : pair.local.name,
+			pair.reason);
+	}
+	stage_put(stage, &pair, NULL);
+	return pair.hold == HOLD_REFUSED;
+}
+
 static bool resolve_copy(
 	struct stage *stage, const struct intent *intent, struct error *error)
 {
@@ -244,22 +323,13 @@ static bool resolve_copy(
 		account->wants_again = true;
 		return true;
 	}
+	if (uid == 0 && hold_copy(stage, intent))
+		return stage_commit(stage, error);
 	if (uid != 0)
 		take_copy(stage, intent, uid);
 	stage_end_intent(stage, intent->intent_id);
 	/* Twins: the next intent must not find this copy again. */
 	return stage_commit(stage, error);
-}
-
-static bool is_at_source(struct stage *stage, const struct intent *intent)
-{
-	struct pair pair;
-
-	return state_pair_get(stage->account->state, intent->mid, &stage->arena,
-		       &pair) &&
-		pair.remote.presence == PRESENCE_PRESENT &&
-		pair.remote.folder_id == intent->folder_id &&
-		pair.remote.uid == intent->uid;
 }
 
 /* MOVE leaves each message in at least one of the two mailboxes (RFC

@@ -514,7 +514,7 @@ static struct remote_message row(const struct fake_message *message)
 		.has_flags = true,
 		.has_size = true,
 		.modseq = server.has_condstore ? message->modseq : 0,
-		.size = strlen(message->body),
+		.size = strlen(message->body) - (server.miscounts ? 1 : 0),
 		.internal_date = message->date,
 		.email_id = server.has_email_ids ? message->email_id : 0,
 		.flags = message->flags,
@@ -810,7 +810,7 @@ static bool transfer(struct remote *remote, const struct uid_set *uids,
 		receipt.pairs[receipt.pair_count - 1].to = to->uid_next;
 		if (is_move)
 			fake_move(from, uid, to);
-		else
+		else if (!server.loses_copies)
 			add(to, alloc_text(message->body), &message->flags,
 				message->date)
 				->email_id = message->email_id;

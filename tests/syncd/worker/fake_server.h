@@ -62,6 +62,8 @@ struct fake_server {
 	bool ignores_stores; /* and does nothing */
 	bool says_modified;  /* of every STORE with a condition */
 	bool rewrites;       /* what is uploaded gets one header more */
+	bool miscounts;      /* RFC822.SIZE has one octet less */
+	bool loses_copies;   /* a COPY is OK, and does nothing */
 	const char *poison;  /* messages that contain it are refused; or NULL */
 	/* Called in between, as a second client would act. */
 	void (*interfere)(void *data);

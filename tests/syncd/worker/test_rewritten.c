@@ -1,5 +1,5 @@
-/* A server that changes what it is given and tells no UID of it: nothing is
-   sent for ever, and nothing is taken away. */
+/* A server that changes what it is given, tells untrue sizes, or loses it, and
+   tells no UID of it: nothing is sent for ever, and nothing is taken away. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -228,6 +228,58 @@ static void test_what_the_server_changed_is_known_when_it_is_moved(void **state)
 	}
 }
 
+/* A message moved here, on a server without MOVE and without receipts. */
+static void move_here(struct world *world)
+{
+	world_init(world, "", 1);
+	server.has_receipts = server.has_move = false;
+	server.miscounts = true;
+	(void)fake_create("Work");
+	world_deliver_there(world, "INBOX", 1, 0);
+	world_converge(world);
+	local_move(world, "INBOX", 0, "Work", false);
+}
+
+static void test_a_copy_of_untrue_size_is_found(void **state)
+{
+	struct world world;
+
+	(void)state;
+	move_here(&world);
+	world_converge(&world);
+	world_converge(&world);
+	assert_int_equal(fake_mailbox("INBOX")->count, 0);
+	assert_int_equal(fake_mailbox("Work")->count, 1);
+	assert_int_equal(fake_mailbox("Work")->uid_next, 2);
+	assert_int_equal(local_count(&world, "Work"), 1);
+	assert_int_equal(local_count(&world, "INBOX"), 0);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+static void test_what_is_not_found_is_not_copied_for_ever(void **state)
+{
+	struct world world;
+
+	(void)state;
+	move_here(&world);
+	server.loses_copies = true;
+	world_stop(&world);
+	server.change_count = 0;
+	for (int i = 0; i < 4; i++) {
+		world_start(&world);
+		(void)world_sync(&world);
+		world_stop(&world);
+		world_wait(3600);
+	}
+	assert_int_equal(server.change_count, 2);
+	assert_int_equal(fake_mailbox("INBOX")->count, 1);
+	assert_int_equal(local_count(&world, "Work"), 1);
+	world_start(&world);
+	assert_int_equal(state_unsettled_count(world.account->state), 1);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +292,8 @@ int main(void)
 		cmocka_unit_test(
 			test_what_the_server_changed_is_known_when_it_is_moved),
 		cmocka_unit_test(test_no_cut_takes_anything_away),
+		cmocka_unit_test(test_a_copy_of_untrue_size_is_found),
+		cmocka_unit_test(test_what_is_not_found_is_not_copied_for_ever),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
