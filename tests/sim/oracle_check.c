@@ -410,9 +410,10 @@ static bool is_changed_there(struct world *world, unsigned number)
 	return false;
 }
 
-static bool has_quirks(const struct world *world, uint32_t quirks)
+static bool tells_uids(const struct world *world)
 {
-	return (world->kind.quirks & quirks) == quirks;
+	return (world->kind.abilities & SIM_UIDPLUS) != 0 &&
+		(world->kind.quirks & SIM_NO_APPENDUID) == 0;
 }
 
 /* What the server changed cannot be told from another message: without an
@@ -424,10 +425,10 @@ static unsigned changed_allowed(struct world *world, unsigned number)
 	const struct fate *fate = &oracle.fates[number];
 	bool has_name = number % 5 != 0 && fate->made == 1;
 
-	if (fate->sent == 0 || !has_quirks(world, SIM_REWRITES) ||
+	if (fate->sent == 0 || (world->kind.quirks & SIM_REWRITES) == 0 ||
 		!is_changed_there(world, number))
 		return 0;
-	if (has_quirks(world, SIM_NO_APPENDUID) && !has_name)
+	if (!tells_uids(world) && !has_name)
 		return fate->sent;
 	return fate->sent - 1U;
 }
