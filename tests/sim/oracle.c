@@ -64,6 +64,14 @@ char *oracle_body(struct world *world, unsigned number, size_t *size_out)
 	return buf_steal(&text);
 }
 
+bool oracle_is_as_made(unsigned number, size_t size)
+{
+	size_t made_size;
+
+	free(oracle_body(the_world, number, &made_size));
+	return size == made_size;
+}
+
 unsigned oracle_number(const void *body, size_t size)
 {
 	const char *text = body;
@@ -132,6 +140,21 @@ void oracle_moved(unsigned number)
 {
 	oracle.fates[number].is_touched = true;
 	oracle.fates[number].is_moved = true;
+}
+
+void oracle_renumbered(const char *mailbox)
+{
+	const struct sim_mailbox *renumbered = sim_mailbox(mailbox);
+
+	for (size_t i = 0; renumbered != NULL && i < renumbered->message_count;
+		i++) {
+		struct fate *fate = &oracle.fates[oracle_number(
+			renumbered->messages[i].body,
+			renumbered->messages[i].size)];
+
+		fate->is_renumbered_unknown |=
+			fate->rewritten > 0 && !fate->is_known_rewritten;
+	}
 }
 
 void oracle_flagged(unsigned number, bool is_here, uint32_t flags)
@@ -380,6 +403,8 @@ static void server_changed(const char *change, const char *mailbox,
 
 	if (strcmp(change, "append") == 0)
 		fate->sent++;
+	if (strcmp(change, "rewrite") == 0)
+		fate->rewritten++;
 	if (strcmp(change, "copy") == 0)
 		fate->is_copied = true;
 	if (strcmp(change, "reuse") == 0)

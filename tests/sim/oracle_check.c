@@ -383,33 +383,6 @@ void oracle_explain(struct world *world)
 
 /* ---- In the end ---- */
 
-static bool is_as_made(struct world *world, unsigned number, size_t size)
-{
-	size_t made_size;
-	char *body = oracle_body(world, number, &made_size);
-
-	free(body);
-	return size == made_size;
-}
-
-static bool is_changed_there(struct world *world, unsigned number)
-{
-	for (size_t i = 0; i < sim_mailbox_count(); i++) {
-		const struct sim_mailbox *mailbox = sim_mailbox_at(i);
-
-		for (size_t k = 0; k < mailbox->message_count; k++) {
-			const struct sim_message *message =
-				&mailbox->messages[k];
-
-			if (oracle_number(message->body, message->size) ==
-					number &&
-				!is_as_made(world, number, message->size))
-				return true;
-		}
-	}
-	return false;
-}
-
 static bool tells_uids(const struct world *world)
 {
 	return (world->kind.abilities & SIM_UIDPLUS) != 0 &&
@@ -417,20 +390,20 @@ static bool tells_uids(const struct world *world)
 }
 
 /* What the server changed cannot be told from another message: without an
-   APPENDUID, where it has no Message-ID, or one that others have, too, each
-   sending may have made one. Else it is sent twice where the answer was lost,
-   or it was moved there before anybody looked at what became of it. */
-static unsigned changed_allowed(struct world *world, unsigned number)
+   APPENDUID, where it has no Message-ID, or one that others have, too, each of
+   them is one more. Else it is sent twice where the answer was lost,
+   or it was moved there before anybody looked at what became of it; and it is
+   taken for another one when it was renumbered before. */
+unsigned oracle_changed_allowed(const struct world *world, unsigned number)
 {
 	const struct fate *fate = &oracle.fates[number];
 	bool has_name = number % 5 != 0 && fate->made == 1;
+	unsigned unknown = (fate->sent > 0 ? fate->sent - 1U : 0) +
+		fate->is_renumbered_unknown;
 
-	if (fate->sent == 0 || (world->kind.quirks & SIM_REWRITES) == 0 ||
-		!is_changed_there(world, number))
-		return 0;
-	if (!tells_uids(world) && !has_name)
-		return fate->sent;
-	return fate->sent - 1U;
+	if (fate->rewritten == 0 || (!tells_uids(world) && !has_name))
+		return fate->rewritten;
+	return unknown < fate->rewritten ? unknown : fate->rewritten;
 }
 
 /* Without MOVE a message is in two places for a moment, and somebody who moves
@@ -463,7 +436,7 @@ static void check_number(struct world *world, unsigned number, unsigned count)
 		return;
 	}
 	if (count > fate->made + doubles_allowed(world, fate) &&
-		count > fate->made + changed_allowed(world, number)) {
+		count > fate->made + oracle_changed_allowed(world, number)) {
 		oracle_explain(world);
 		world_violation(3,
 			"message %u is there %u times, made %u, removed %u",

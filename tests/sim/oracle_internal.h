@@ -24,6 +24,10 @@ struct fate {
 	uint16_t before_here, before_there; /* a restore */
 	bool is_touched, is_moved;
 	bool is_copied; /* on the server, by the product */
+	/* So often the server changed it as it was sent; the product has seen
+	   that; it had not when the mailbox was renumbered. */
+	uint16_t rewritten;
+	bool is_known_rewritten, is_renumbered_unknown;
 	/* Who set its flags since both sides were equal, and to what. */
 	uint8_t flagged_sides; /* FLAGGED_… */
 	uint32_t wanted_flags;
@@ -51,6 +55,11 @@ struct census {
 };
 void census_here(struct census *census);
 void census_there(struct census *census, bool is_all);
+/* Of that size it may be what somebody made; of another the server changed it.
+ */
+bool oracle_is_as_made(unsigned number, size_t size);
+/* So many copies more of what the server changed are nobody's fault. */
+unsigned oracle_changed_allowed(const struct world *world, unsigned number);
 /* \Deleted, where that is as good as gone: without UIDPLUS. */
 bool oracle_is_marked(const struct sim_message *message);
 /* What would be left of the whole disk, retention included, by a power cut. */

@@ -176,12 +176,17 @@ static void check_undone(struct world *world)
 	census_there(&there, false);
 	for (unsigned i = 1; i <= oracle.number_count; i++) {
 		const struct fate *fate = &oracle.fates[i];
+		unsigned left;
 
 		if (fate->made != 1 || fate->removed == 0 ||
 			fate->was_removed_early || fate->is_touched ||
 			is_confused(world))
 			continue;
-		if (here.counts[i] > 0 || there.counts[i] > 0)
+		/* Who removes one of the two that the server made leaves the
+		   other. */
+		left = fate->made + oracle_changed_allowed(world, i);
+		left = left > fate->removed ? left - fate->removed : 0;
+		if (here.counts[i] > left || there.counts[i] > left)
 			world_violation(31,
 				"message %u was removed, nobody changed it, "
 				"and it is back",

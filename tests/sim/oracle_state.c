@@ -227,10 +227,16 @@ static void note_settled(const struct survey *survey)
 {
 	struct sight sight;
 
-	for (size_t i = 0; i < survey->pair_count; i++)
-		if (pair_is_settled(&survey->pairs[i]) &&
-			see_file(survey, &survey->pairs[i], false, &sight))
-			oracle.fates[sight.number].was_settled = true;
+	for (size_t i = 0; i < survey->pair_count; i++) {
+		const struct pair *pair = &survey->pairs[i];
+
+		if (!pair_is_settled(pair) ||
+			!see_file(survey, pair, false, &sight))
+			continue;
+		oracle.fates[sight.number].was_settled = true;
+		oracle.fates[sight.number].is_known_rewritten |=
+			!oracle_is_as_made(sight.number, pair->content.size);
+	}
 }
 
 static void check_same_message(const struct survey *survey)

@@ -210,6 +210,8 @@ uint32_t server_add(
 	make_body(message, draft);
 	message->system_flags = draft->flags->system;
 	(void)change_keywords(message, draft->flags, NULL);
+	if (message->size != draft->size)
+		sim_call_change_hook("rewrite", mailbox, message);
 	tell_reuse(mailbox, message);
 	return message->uid;
 }
