@@ -70,7 +70,6 @@ static void renumber(struct world *world)
 	const char *mailbox = any_folder(world);
 
 	seam_log("operator: %s is renumbered", mailbox);
-	oracle_renumbered(mailbox);
 	(void)sim_renumber(mailbox);
 }
 

@@ -142,21 +142,6 @@ void oracle_moved(unsigned number)
 	oracle.fates[number].is_moved = true;
 }
 
-void oracle_renumbered(const char *mailbox)
-{
-	const struct sim_mailbox *renumbered = sim_mailbox(mailbox);
-
-	for (size_t i = 0; renumbered != NULL && i < renumbered->message_count;
-		i++) {
-		struct fate *fate = &oracle.fates[oracle_number(
-			renumbered->messages[i].body,
-			renumbered->messages[i].size)];
-
-		fate->is_renumbered_unknown |=
-			fate->rewritten > 0 && !fate->is_known_rewritten;
-	}
-}
-
 void oracle_flagged(unsigned number, bool is_here, uint32_t flags)
 {
 	struct fate *fate = &oracle.fates[number];
@@ -395,6 +380,24 @@ static void disk_changed(const char *change, const char *path,
 		file_renamed(path, new_path);
 }
 
+/* Known by a UID only, which is no longer its own: what is under another UID
+   has other bytes. */
+static void lose(unsigned number)
+{
+	struct fate *fate = &oracle.fates[number];
+
+	fate->is_lost_sight_of |=
+		fate->rewritten > 0 && !fate->is_known_rewritten;
+}
+
+/* A UIDNEXT that falls is that of a server put back to what it was: no UID is
+   trusted. */
+static void lose_all(void)
+{
+	for (unsigned i = 1; i <= oracle.number_count; i++)
+		lose(i);
+}
+
 static void server_changed(const char *change, const char *mailbox,
 	const struct sim_message *message)
 {
@@ -407,8 +410,12 @@ static void server_changed(const char *change, const char *mailbox,
 		fate->rewritten++;
 	if (strcmp(change, "copy") == 0)
 		fate->is_copied = true;
-	if (strcmp(change, "reuse") == 0)
+	if (strcmp(change, "renumber") == 0)
+		lose(number);
+	if (strcmp(change, "reuse") == 0) {
 		fate->shares_uid = true;
+		lose_all();
+	}
 	seam_log("server: %s %s UID %u (message %u)", change, mailbox,
 		message->uid, number);
 	if (strcmp(change, "store") == 0)

@@ -393,13 +393,13 @@ static bool tells_uids(const struct world *world)
    APPENDUID, where it has no Message-ID, or one that others have, too, each of
    them is one more. Else it is sent twice where the answer was lost,
    or it was moved there before anybody looked at what became of it; and it is
-   taken for another one when it was renumbered before. */
+   taken for another one when it got another UID before. */
 unsigned oracle_changed_allowed(const struct world *world, unsigned number)
 {
 	const struct fate *fate = &oracle.fates[number];
 	bool has_name = number % 5 != 0 && fate->made == 1;
-	unsigned unknown = (fate->sent > 0 ? fate->sent - 1U : 0) +
-		fate->is_renumbered_unknown;
+	unsigned unknown =
+		(fate->sent > 0 ? fate->sent - 1U : 0) + fate->is_lost_sight_of;
 
 	if (fate->rewritten == 0 || (!tells_uids(world) && !has_name))
 		return fate->rewritten;

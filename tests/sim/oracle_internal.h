@@ -25,9 +25,9 @@ struct fate {
 	bool is_touched, is_moved;
 	bool is_copied; /* on the server, by the product */
 	/* So often the server changed it as it was sent; the product has seen
-	   that; it had not when the mailbox was renumbered. */
+	   that; it had not when it got another UID. */
 	uint16_t rewritten;
-	bool is_known_rewritten, is_renumbered_unknown;
+	bool is_known_rewritten, is_lost_sight_of;
 	/* Who set its flags since both sides were equal, and to what. */
 	uint8_t flagged_sides; /* FLAGGED_… */
 	uint32_t wanted_flags;

@@ -45,7 +45,8 @@ static bool is_untouched(unsigned number)
 	const struct fate *fate = &oracle.fates[number];
 
 	return number != 0 && fate->made == 1 && fate->removed == 0 &&
-		!fate->is_touched && !oracle.is_blurred &&
+		!fate->is_touched && !fate->is_lost_sight_of &&
+		!oracle.is_blurred &&
 		the_world->kind.weights[EVENT_OPERATOR] == 0;
 }
 
@@ -197,10 +198,11 @@ static void check_undone(struct world *world)
 /* ---- Directions ---- */
 
 /* Who moves the copy that was made without MOVE, before it is seen, leaves two
-   of one message, and each goes on with flags of its own. */
+   of one message, and each goes on with flags of its own. So does what the
+   server changed and that got another UID before that was seen. */
 static bool is_split(const struct fate *fate)
 {
-	return fate->is_copied && fate->is_moved;
+	return (fate->is_copied && fate->is_moved) || fate->is_lost_sight_of;
 }
 
 static void check_flags(unsigned number, uint32_t flags, const char *where)

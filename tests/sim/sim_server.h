@@ -207,8 +207,9 @@ void sim_server_set_command_hook(
    is to come: no keywords, MODSEQ and ids yet; `mailbox` is where it goes to,
    else where it is. `change`: "store", "expunge", "append", "copy", "move".
    And, whoever does it, "reuse" for each of two messages that get one UID: for
-   the first when it goes, for the second when it is there; and "rewrite" for
-   one that was changed when it was stored. */
+   the first when it goes, for the second when it is there; "rewrite" for one
+   that was changed when it was stored; and "renumber" for one that gets
+   another UID, but by a command of the product. */
 void sim_server_set_change_hook(void (*hook)(const char *change,
 	const char *mailbox, const struct sim_message *message));
 struct sim_server_counts {

@@ -310,6 +310,7 @@ void server_reissue(struct server_mailbox *mailbox, uint32_t uid)
 
 	if (message == NULL)
 		return;
+	sim_call_change_hook("renumber", mailbox, message);
 	moved = *message;
 	mailbox->shown.message_count--;
 	left = mailbox->shown.message_count -
@@ -329,6 +330,8 @@ void server_renumber(struct server_mailbox *mailbox)
 	mailbox->shown.gone_count = 0;
 	mailbox->clock = 0;
 	for (size_t i = 0; i < mailbox->shown.message_count; i++) {
+		sim_call_change_hook(
+			"renumber", mailbox, &mailbox->messages[i]);
 		mailbox->messages[i].uid = mailbox->shown.uid_next++;
 		mailbox->messages[i].modseq = next_modseq(mailbox);
 	}

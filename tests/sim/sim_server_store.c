@@ -392,6 +392,8 @@ static bool transfer(
 
 	if (message == NULL || destination == NULL)
 		return false;
+	if (is_move)
+		sim_call_change_hook("renumber", source, message);
 	(void)server_add_copy(destination, message, is_move);
 	if (is_move)
 		server_expunge(source, uid);
