@@ -72,6 +72,11 @@ bool oracle_is_as_made(unsigned number, size_t size)
 	return size == made_size;
 }
 
+bool oracle_has_name(unsigned number)
+{
+	return number % 5 != 0 && oracle.fates[number].made == 1;
+}
+
 unsigned oracle_number(const void *body, size_t size)
 {
 	const char *text = body;
@@ -381,13 +386,14 @@ static void disk_changed(const char *change, const char *path,
 }
 
 /* Known by a UID only, which is no longer its own: what is under another UID
-   has other bytes. */
+   has other bytes, and without a Message-ID nothing but equal bytes is proof.
+ */
 static void lose(unsigned number)
 {
 	struct fate *fate = &oracle.fates[number];
 
-	fate->is_lost_sight_of |=
-		fate->rewritten > 0 && !fate->is_known_rewritten;
+	fate->is_lost_sight_of |= fate->rewritten > 0 &&
+		(!fate->is_known_rewritten || !oracle_has_name(number));
 }
 
 /* A UIDNEXT that falls is that of a server put back to what it was: no UID is

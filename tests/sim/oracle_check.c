@@ -397,11 +397,11 @@ static bool tells_uids(const struct world *world)
 unsigned oracle_changed_allowed(const struct world *world, unsigned number)
 {
 	const struct fate *fate = &oracle.fates[number];
-	bool has_name = number % 5 != 0 && fate->made == 1;
 	unsigned unknown =
 		(fate->sent > 0 ? fate->sent - 1U : 0) + fate->is_lost_sight_of;
 
-	if (fate->rewritten == 0 || (!tells_uids(world) && !has_name))
+	if (fate->rewritten == 0 ||
+		(!tells_uids(world) && !oracle_has_name(number)))
 		return fate->rewritten;
 	return unknown < fate->rewritten ? unknown : fate->rewritten;
 }

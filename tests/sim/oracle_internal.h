@@ -58,6 +58,8 @@ void census_there(struct census *census, bool is_all);
 /* Of that size it may be what somebody made; of another the server changed it.
  */
 bool oracle_is_as_made(unsigned number, size_t size);
+/* A Message-ID that no other message has. */
+bool oracle_has_name(unsigned number);
 /* So many copies more of what the server changed are nobody's fault. */
 unsigned oracle_changed_allowed(const struct world *world, unsigned number);
 /* \Deleted, where that is as good as gone: without UIDPLUS. */
