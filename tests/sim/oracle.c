@@ -147,6 +147,19 @@ void oracle_moved(unsigned number)
 	oracle.fates[number].is_moved = true;
 }
 
+void oracle_moved_there(unsigned number)
+{
+	struct fate *fate = &oracle.fates[number];
+	struct census there;
+
+	oracle_moved(number);
+	if (!fate->is_copied)
+		return;
+	census_there(&there, false);
+	if (there.counts[number] > 1)
+		fate->split++;
+}
+
 void oracle_flagged(unsigned number, bool is_here, uint32_t flags)
 {
 	struct fate *fate = &oracle.fates[number];

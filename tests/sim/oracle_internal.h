@@ -24,6 +24,8 @@ struct fate {
 	uint16_t before_here, before_there; /* a restore */
 	bool is_touched, is_moved;
 	bool is_copied; /* on the server, by the product */
+	/* So often somebody moved it when that had left two of it. */
+	uint16_t split;
 	/* So often the server changed it as it was sent; the product has seen
 	   that; it had not when it got another UID. */
 	uint16_t rewritten;
