@@ -151,9 +151,11 @@ enum maildir_result maildir_folder_stat(struct maildir *maildir,
 enum maildir_result maildir_create_folder(struct maildir *maildir,
 	const char *path, struct error *error) MUST_CHECK;
 
-/* With all sub-folders. INBOX is REFUSED. Durable on return. In the layout
-   maildir++ several renames: after a crash in between do it again, MISSING
-   then means that nothing is left to do. */
+/* With all sub-folders. INBOX is REFUSED. Durable on return. A directory that
+   is only there for the folders below it does not stand in the way: they move
+   along (fs); a crash in between leaves the folder as "NEW-renaming-N". In the
+   layout maildir++ several renames: after a crash in between do it again,
+   MISSING then means that nothing is left to do. */
 enum maildir_result maildir_rename_folder(struct maildir *maildir,
 	const char *from, const char *to, struct error *error) MUST_CHECK;
 

@@ -108,6 +108,14 @@ enum maildir_result maildir_create_folder(
 
 /* ---- Renaming ---- */
 
+static bool is_beneath(const char *path, const char *parent)
+{
+	size_t size = strlen(parent);
+
+	return strncmp(path, parent, size) == 0 &&
+		(path[size] == '/' || path[size] == '\0');
+}
+
 static enum maildir_result refused(
 	struct error *error, const char *why, const char *from, const char *to)
 {
@@ -180,6 +188,164 @@ out:
 		(void)close(to_fd);
 	return result;
 }
+
+/* ---- Renaming onto a directory that is no folder ---- */
+
+/* A folder that is gone leaves its directory for the folders below it. When
+   another gets its name, those move below that one first: it is known by its
+   directory, which must stay the one it is. */
+
+#define ASIDE_COUNT_MAX 100
+
+/* What is in the directory at `from_fd` goes into the one at `to_fd`, or is
+   only looked at: all of it must be folders, of names that are free there. */
+typedef enum maildir_result child_deed(
+	int from_fd, int to_fd, const char *name, struct error *error);
+
+static enum maildir_result look_at_child(
+	int from_fd, int to_fd, const char *name, struct error *error)
+{
+	struct stat stat;
+
+	(void)error;
+	if (strcmp(name, "cur") == 0 || strcmp(name, "new") == 0 ||
+		strcmp(name, "tmp") == 0 ||
+		fstatat(from_fd, name, &stat, AT_SYMLINK_NOFOLLOW) == -1 ||
+		!S_ISDIR(stat.st_mode) ||
+		fstatat(to_fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0)
+		return MAILDIR_EXISTS;
+	return MAILDIR_DONE;
+}
+
+static enum maildir_result move_child(
+	int from_fd, int to_fd, const char *name, struct error *error)
+{
+	if (renameat2(from_fd, name, to_fd, name, RENAME_NOREPLACE) == -1)
+		return rename_failure(name, name, error);
+	return MAILDIR_DONE;
+}
+
+static enum maildir_result for_each_child(
+	int from_fd, int to_fd, child_deed *deed, struct error *error)
+{
+	DIR *stream = directory_stream(from_fd);
+	enum maildir_result result = MAILDIR_DONE;
+	const struct dirent *entry;
+
+	errno = stream == NULL ? errno : 0;
+	while (stream != NULL && result == MAILDIR_DONE &&
+		(entry = readdir(stream)) != NULL) {
+		if (strcmp(entry->d_name, ".") != 0 &&
+			strcmp(entry->d_name, "..") != 0)
+			result = deed(from_fd, to_fd, entry->d_name, error);
+		errno = 0;
+	}
+	if (result == MAILDIR_DONE && errno != 0) {
+		error_set_errno(error, "cannot read a directory");
+		result = MAILDIR_ERROR;
+	}
+	if (stream != NULL)
+		(void)closedir(stream);
+	return result;
+}
+
+static enum maildir_result deal_with_children(const struct maildir *maildir,
+	const char *from, const char *to, child_deed *deed, struct error *error)
+{
+	enum maildir_result result = MAILDIR_ERROR;
+	int from_fd = maildir_open_place(maildir, from);
+	int to_fd = maildir_open_place(maildir, to);
+
+	if (from_fd == -1 || to_fd == -1) {
+		error_set_errno(
+			error, "cannot open '%s'", from_fd == -1 ? from : to);
+		goto out;
+	}
+	result = for_each_child(from_fd, to_fd, deed, error);
+	if (result == MAILDIR_DONE &&
+		(!directory_sync(to_fd, to, error) ||
+			!directory_sync(from_fd, from, error)))
+		result = MAILDIR_ERROR;
+out:
+	if (from_fd != -1)
+		(void)close(from_fd);
+	if (to_fd != -1)
+		(void)close(to_fd);
+	return result;
+}
+
+/* All that is in `to` was looked at. */
+static enum maildir_result replace(struct maildir *maildir, const char *from,
+	const char *to, struct error *error)
+{
+	enum maildir_result result =
+		deal_with_children(maildir, to, from, move_child, error);
+
+	if (result != MAILDIR_DONE)
+		return result;
+	if (unlinkat(maildir->root_fd, to, AT_REMOVEDIR) == -1)
+		return rename_failure(from, to, error);
+	return rename_tree(maildir, from, to, error);
+}
+
+static enum maildir_result rename_onto(struct maildir *maildir,
+	const char *from, const char *to, struct error *error)
+{
+	enum maildir_result result =
+		deal_with_children(maildir, to, from, look_at_child, error);
+
+	return result == MAILDIR_DONE ? replace(maildir, from, to, error)
+				      : result;
+}
+
+static enum maildir_result step_aside(struct maildir *maildir, const char *from,
+	const char *to, char **aside_out, struct error *error)
+{
+	enum maildir_result result = MAILDIR_EXISTS;
+	char *aside = NULL;
+
+	for (unsigned i = 1; i <= ASIDE_COUNT_MAX && result == MAILDIR_EXISTS;
+		i++) {
+		free(aside);
+		aside = alloc_format("%s-renaming-%u", to, i);
+		result = rename_tree(maildir, from, aside, error);
+	}
+	*aside_out = aside;
+	return result;
+}
+
+/* From below the directory whose name it gets: it leaves it first. */
+static enum maildir_result rename_upwards(struct maildir *maildir,
+	const char *from, const char *to, struct error *error)
+{
+	char *aside;
+	enum maildir_result result =
+		step_aside(maildir, from, to, &aside, error);
+
+	if (result != MAILDIR_DONE)
+		goto out;
+	result = deal_with_children(maildir, to, aside, look_at_child, error);
+	if (result == MAILDIR_DONE)
+		result = replace(maildir, aside, to, error);
+	else if (rename_tree(maildir, aside, from, error) == MAILDIR_ERROR)
+		result = MAILDIR_ERROR;
+out:
+	free(aside);
+	return result;
+}
+
+static enum maildir_result rename_in_tree(struct maildir *maildir,
+	const char *from, const char *to, struct error *error)
+{
+	enum maildir_result result = rename_tree(maildir, from, to, error);
+
+	if (result != MAILDIR_EXISTS)
+		return result;
+	return is_beneath(from, to) ? rename_upwards(maildir, from, to, error)
+				    : rename_onto(maildir, from, to, error);
+}
+
+/* ---- Renaming in maildir++ ---- */
 
 /* The directories ".A", ".A.B" … that a folder consists of in maildir++, and
    what they will be called. */
@@ -282,14 +448,6 @@ static enum maildir_result rename_family(struct maildir *maildir,
 	return result;
 }
 
-static bool is_beneath(const char *path, const char *parent)
-{
-	size_t size = strlen(parent);
-
-	return strncmp(path, parent, size) == 0 &&
-		(path[size] == '/' || path[size] == '\0');
-}
-
 enum maildir_result maildir_rename_folder(struct maildir *maildir,
 	const char *from, const char *to, struct error *error)
 {
@@ -311,7 +469,7 @@ enum maildir_result maildir_rename_folder(struct maildir *maildir,
 		result = rename_family(maildir, buf_text(&from_place),
 			buf_text(&to_place), &failure);
 	else
-		result = rename_tree(maildir, buf_text(&from_place),
+		result = rename_in_tree(maildir, buf_text(&from_place),
 			buf_text(&to_place), &failure);
 out:
 	if (failure.code != ERROR_NONE && error != NULL &&

@@ -175,6 +175,48 @@ static void test_a_folder_is_renamed_with_all_below_it(void **state)
 		MAILDIR_MISSING);
 }
 
+/* A's directory is there for what is below it alone; with B it becomes a
+   folder, the one that was B. */
+static void test_a_rename_goes_onto_a_directory_that_is_no_folder(void **state)
+{
+	(void)state;
+	create("A/X");
+	create("B");
+	create("B/Y");
+	mail_tree_write(&tree,
+		mail_tree_has(&tree, "cur") ? ".B/new/m" : "B/new/m", "x");
+	assert_int_equal(maildir_rename_folder(tree.maildir, "B", "A", &error),
+		MAILDIR_DONE);
+	expect_folders(" A A/X A/Y INBOX");
+	assert_true(mail_tree_has(&tree, "A/new/m") ||
+		mail_tree_has(&tree, ".A/new/m"));
+}
+
+static void test_a_folder_gets_the_name_of_the_one_above_it(void **state)
+{
+	(void)state;
+	create("A/X");
+	create("A/X/Z");
+	create("A/Y");
+	assert_int_equal(
+		maildir_rename_folder(tree.maildir, "A/X", "A", &error),
+		MAILDIR_DONE);
+	expect_folders(" A A/Y A/Z INBOX");
+}
+
+/* Nor is anything moved when one of the names below is taken. */
+static void test_a_name_below_stops_a_rename(void **state)
+{
+	(void)state;
+	create("A/X");
+	create("A/X/Y");
+	create("A/Y");
+	assert_int_equal(
+		maildir_rename_folder(tree.maildir, "A/X", "A", &error),
+		MAILDIR_EXISTS);
+	expect_folders(" A/X A/X/Y A/Y INBOX");
+}
+
 static void test_a_rename_replaces_nothing(void **state)
 {
 	(void)state;
@@ -361,6 +403,12 @@ int main(void)
 		FS(test_strange_directories_are_named),
 		FS(test_a_folder_is_renamed_with_all_below_it),
 		PLUSPLUS(test_a_folder_is_renamed_with_all_below_it),
+		FS(test_a_rename_goes_onto_a_directory_that_is_no_folder),
+		PLUSPLUS(test_a_rename_goes_onto_a_directory_that_is_no_folder),
+		FS(test_a_folder_gets_the_name_of_the_one_above_it),
+		PLUSPLUS(test_a_folder_gets_the_name_of_the_one_above_it),
+		FS(test_a_name_below_stops_a_rename),
+		PLUSPLUS(test_a_name_below_stops_a_rename),
 		FS(test_a_rename_replaces_nothing),
 		PLUSPLUS(test_a_rename_replaces_nothing),
 		PLUSPLUS(test_a_rename_cut_short_is_finished),
