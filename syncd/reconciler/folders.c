@@ -142,14 +142,44 @@ static bool is_target(const struct folder *folder, const char *path)
 	return path != NULL && strcmp(path, folder->target) == 0;
 }
 
+/* Renamed there onto the name of a folder that is here alone. */
+static bool was_renamed_onto(
+	const struct folder *other, const struct folder *folder)
+{
+	if (folder->fate != FATE_MAKE_REMOTE || other->record == NULL ||
+		!is_target(folder, other->remote_path))
+		return false;
+	return other->fate == FATE_MAKE_LOCAL ||
+		(other->fate == FATE_KEEP && !other->is_local_driven &&
+			!is_target(folder, other->local_path));
+}
+
+/* What is new here under a name belongs into the mailbox that has it now. What
+   that mailbox held is found there again, as if it had been moved. */
+static void take_over(struct folder *folder, struct folder *other)
+{
+	folder->remote = other->remote;
+	folder->remote_path = other->remote_path;
+	folder->fate = FATE_KEEP;
+	folder->is_local_driven = false;
+	other->remote = NULL;
+	other->remote_path = NULL;
+	other->fate = FATE_NONE;
+	judge(other);
+}
+
 /* Our name is taken on the server: back to the server's, if it has one. */
 static bool yield_name(struct folder_set *set, struct folder *folder)
 {
 	for (size_t i = 0; i < set->count; i++) {
-		const struct folder *other = &set->folders[i];
+		struct folder *other = &set->folders[i];
 
 		if (other == folder || !is_target(folder, end_on_server(other)))
 			continue;
+		if (was_renamed_onto(other, folder)) {
+			take_over(folder, other);
+			return true;
+		}
 		folder->is_local_driven = false;
 		if (folder->fate == FATE_KEEP) {
 			folder->target = folder->remote_path;

@@ -88,8 +88,10 @@ struct folders_plan {
    differently: the server's name wins. A folder gone on one side whose
    messages are not removable is created there again. A name that is taken by
    another folder is not merged into: the folder renamed here gets its old name
-   back, else it is held. The plan lives in `arena` and borrows the input's
-   names. */
+   back, else it is held. But a folder that is here alone, and may not go, goes
+   on with the mailbox that was given its name on the server: the folder that
+   mailbox had is one without, then. The plan lives in `arena` and borrows the
+   input's names. */
 struct folders_plan folders_plan_make(
 	struct arena *arena, const struct folders_input *input);
 

@@ -42,7 +42,7 @@ struct folder_set {
 void folders_identify(
 	struct folder_set *set, const struct folders_input *input);
 
-/* "NAME-renaming-N", what a rename was interrupted at. */
+/* "NAME-renaming-N", what a rename was interrupted at, or below that. */
 bool folders_is_temporary(const char *path);
 
 /* folders_rename.c: appends the renames of one side. */

@@ -24,17 +24,29 @@ struct renaming {
 	bool is_remote;
 };
 
-bool folders_is_temporary(const char *path)
+static bool is_temporary_name(const char *name, size_t size)
 {
-	size_t size = strlen(path), digits = 0;
+	size_t digits = 0;
 	size_t infix_size = strlen(TEMPORARY_INFIX);
 
-	while (digits < size && path[size - digits - 1] >= '0' &&
-		path[size - digits - 1] <= '9')
+	while (digits < size && name[size - digits - 1] >= '0' &&
+		name[size - digits - 1] <= '9')
 		digits++;
 	return digits > 0 && size - digits > infix_size &&
-		memcmp(path + size - digits - infix_size, TEMPORARY_INFIX,
+		memcmp(name + size - digits - infix_size, TEMPORARY_INFIX,
 			infix_size) == 0;
+}
+
+bool folders_is_temporary(const char *path)
+{
+	while (*path != '\0') {
+		size_t size = strcspn(path, "/");
+
+		if (is_temporary_name(path, size))
+			return true;
+		path += size + (path[size] == '/');
+	}
+	return false;
 }
 
 static const char **path_of(struct folder *folder, bool is_remote)

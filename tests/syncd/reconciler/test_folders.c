@@ -280,6 +280,9 @@ static void test_an_interrupted_rename_is_finished(void **state)
 			"rename-local 1 A-renaming-1 > A" },
 		{ "A-renaming-1#i", "A@1", "A#i@1",
 			"rename-remote 1 A-renaming-1 > A" },
+		/* What is below it went along. */
+		{ "A#i A/x#j", "A-renaming-1@1 A-renaming-1/x@2",
+			"A#i@1 A/x#j@2", "rename-local 1 A-renaming-1 > A" },
 		/* Carried out here, not recorded, and the server gives no
 		   identity: by then both have the new name. */
 		{ "B:8", "B@1", "A:7@1", "record 1 A > B" },
@@ -345,8 +348,6 @@ static void test_a_taken_name_is_never_merged(void **state)
 		/* Renamed here to what is new there: the server's names. */
 		{ "A#i B#j", "B@1", "A#i@1",
 			"rename-local 1 B > A, create-local B" },
-		/* Renamed there to what is new here: both are named. */
-		{ "B#i", "A@1 B@2", "A#i@1", "hold 1 B, hold B" },
 		{ "A A", "A@1", "A@1", "hold A" },
 		/* The name belongs to a folder that is still to be emptied. */
 		{ "B#j", "B@2 A@1", "A#j@1 B#k@2!l",
@@ -354,6 +355,30 @@ static void test_a_taken_name_is_never_merged(void **state)
 		/* A held folder keeps its names. */
 		{ "A", "B@1", "A@1!h", "" },
 		{ "A C", "A@2 C@1", "A@1!h C@2", "hold 2 C" },
+	};
+
+	(void)state;
+	check_rows(rows, ARRAY_LENGTH(rows));
+}
+
+static void test_a_folder_goes_on_with_the_mailbox_of_its_name(void **state)
+{
+	static const struct row rows[] = {
+		/* Renamed there to what is new here. */
+		{ "B#i", "A@1 B@2", "A#i@1", "adopt B, create-remote 1 A" },
+		{ "B#i", "A@1 B@2", "A#i@1!l", "adopt B, empty-local 1 A" },
+		/* Removed there, and the name given to another. */
+		{ "B#i", "A@1 B@2", "A#i@1!l B#j@2",
+			"adopt 2 B, empty-local 1 A" },
+		{ "B#i", "B@2", "A#i@1!l B#j@2", "adopt 2 B, forget 1 A" },
+		/* Nothing new is in it: it goes first. */
+		{ "B#i", "A@1 B@2", "A#i@1!l B#j@2!l",
+			"hold 1 B, empty-local 2 B" },
+		{ "B#i", "A@1", "A#i@1!l B#j@2",
+			"rename-local 1 A > B, forget 2 B" },
+		/* One after the other. */
+		{ "B#i C#j", "A@1 B@2 C@3", "A#i@1!l B#j@2!l C#k@3",
+			"hold 1 B, adopt 3 C, empty-local 2 B" },
 	};
 
 	(void)state;
@@ -390,6 +415,8 @@ int main(void)
 			test_a_folder_that_is_gone_goes_only_when_it_may),
 		cmocka_unit_test(test_inbox_stays_where_it_is),
 		cmocka_unit_test(test_a_taken_name_is_never_merged),
+		cmocka_unit_test(
+			test_a_folder_goes_on_with_the_mailbox_of_its_name),
 		cmocka_unit_test(test_of_an_unknown_side_nothing_follows),
 	};
 
