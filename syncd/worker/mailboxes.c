@@ -214,6 +214,27 @@ void mailboxes_note_status(
 			account_folder_text(folder, mailbox->mailbox_id);
 }
 
+/* The reconciler goes by it, too: INBOX is INBOX by its name alone. */
+static bool has_mailbox_id(
+	const struct account_folder *folder, const char *mailbox_id)
+{
+	return folder->record.mailbox_id != NULL &&
+		strcmp(folder->record.path, FOLDER_INBOX) != 0 &&
+		strcmp(folder->record.mailbox_id, mailbox_id) == 0;
+}
+
+bool mailboxes_is_of_another(const struct account *account,
+	const struct account_folder *folder, const char *mailbox_id)
+{
+	if (mailbox_id == NULL || has_mailbox_id(folder, mailbox_id) ||
+		strcmp(folder->record.path, FOLDER_INBOX) == 0)
+		return false;
+	for (size_t i = 0; i < account->folder_count; i++)
+		if (has_mailbox_id(account->folders[i], mailbox_id))
+			return true;
+	return false;
+}
+
 static void note_listing(struct mailboxes_round *round)
 {
 	struct account *account = round->account;
@@ -226,25 +247,37 @@ static void note_listing(struct mailboxes_round *round)
 		if (round->mailbox_paths[i] != NULL)
 			folder = account_folder_by_path(
 				account, round->mailbox_paths[i]);
-		if (folder != NULL && folder->record.has_remote)
+		if (folder != NULL && folder->record.has_remote &&
+			!mailboxes_is_of_another(account, folder,
+				round->mailboxes[i].mailbox_id))
 			mailboxes_note_status(folder, &round->mailboxes[i]);
 	}
 }
 
 /* ---- Is the listing all there is? ---- */
 
-/* Listed under a name nobody knows yet. */
+static bool is_same_mailbox(const struct account_folder *folder,
+	const struct remote_mailbox *mailbox)
+{
+	if (folder->record.mailbox_id != NULL && mailbox->mailbox_id != NULL)
+		return has_mailbox_id(folder, mailbox->mailbox_id);
+	return folder->record.uid_validity != 0 &&
+		folder->record.uid_validity == mailbox->uid_validity;
+}
+
+/* Listed under a name nobody knows yet, or that was given up for it. */
 static bool is_renamed_there(const struct mailboxes_round *round,
 	const struct account_folder *folder, bool *is_taken)
 {
 	for (size_t i = 0; i < round->mailbox_count; i++) {
 		const char *path = round->mailbox_paths[i];
+		const struct account_folder *other;
 
 		if (path == NULL || is_taken[i] ||
-			folder->record.uid_validity == 0 ||
-			folder->record.uid_validity !=
-				round->mailboxes[i].uid_validity ||
-			account_folder_by_path(round->account, path) != NULL)
+			!is_same_mailbox(folder, &round->mailboxes[i]))
+			continue;
+		other = account_folder_by_path(round->account, path);
+		if (other != NULL && other->is_listed)
 			continue;
 		is_taken[i] = true;
 		return true;

@@ -173,8 +173,13 @@ static bool is_there(struct mailboxes_round *round,
 
 	if (folder->record.mailbox == NULL)
 		return error_set(error, ERROR_REFUSED, "it has no name there");
-	return remote_status(round->account->remote, folder->record.mailbox,
-		&round->arena, &mailbox, error);
+	if (!remote_status(round->account->remote, folder->record.mailbox,
+		    &round->arena, &mailbox, error))
+		return false;
+	if (mailboxes_is_of_another(round->account, folder, mailbox.mailbox_id))
+		return error_set(error, ERROR_REFUSED,
+			"another mailbox was given its name");
+	return true;
 }
 
 /* Left out of the listing: neither gone nor to be made. */
@@ -695,6 +700,8 @@ static bool remove_emptied(struct account *account,
 	local_unwatch_folder(account, folder);
 	account_folder_remove(account, folder_id);
 	account->change_count++;
+	/* Its name may be what one that is left out waits for. */
+	account->wants_again |= account->skipped_count > 0;
 	return state_commit(account->state, error);
 }
 

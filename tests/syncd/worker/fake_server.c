@@ -79,6 +79,7 @@ struct fake_mailbox *fake_create(const char *name)
 		if (mailbox->name != NULL)
 			continue;
 		mailbox->name = alloc_text(name);
+		mailbox->number = server.next_validity;
 		mailbox->uid_validity = server.next_validity++;
 		mailbox->uid_next = 1;
 		mailbox->modseq = 1;
@@ -381,6 +382,9 @@ static struct remote_mailbox describe(
 		.wire_name = arena_text(arena, mailbox->name),
 		.name = arena_text(arena, mailbox->name),
 		.delimiter = '/',
+		.mailbox_id = server.has_mailbox_ids
+			? arena_format(arena, "M%u", mailbox->number)
+			: NULL,
 		.is_selectable = true,
 		.has_status = true,
 		.uid_validity = mailbox->uid_validity,
@@ -609,6 +613,9 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	mailbox = fake_mailbox(known->wire_name);
 	if (mailbox == NULL || is_refused(known->wire_name))
 		return error_set(error, ERROR_REFUSED, "no such mailbox");
+	view.mailbox_id = server.has_mailbox_ids
+		? arena_format(arena, "M%u", mailbox->number)
+		: NULL;
 	view.uid_validity = mailbox->uid_validity;
 	view.uid_next = mailbox->uid_next;
 	view.message_count = (uint32_t)mailbox->count;

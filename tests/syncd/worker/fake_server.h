@@ -31,7 +31,8 @@ struct fake_gone {
 };
 
 struct fake_mailbox {
-	char *name; /* NULL = slot free */
+	char *name;      /* NULL = slot free */
+	uint32_t number; /* its MAILBOXID, for ever */
 	uint32_t uid_validity, uid_next;
 	uint64_t modseq;
 	struct fake_message messages[FAKE_MESSAGE_MAX];
@@ -47,6 +48,7 @@ struct fake_server {
 	bool has_qresync, has_condstore, has_uidplus, has_move, has_receipts;
 	bool has_multiappend; /* batches of three */
 	bool has_email_ids;
+	bool has_mailbox_ids;
 	uint64_t last_email_id;
 	uint64_t message_limit; /* 0 = none; a COPY of more is refused */
 	bool lists_nothing;

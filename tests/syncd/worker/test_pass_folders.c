@@ -254,6 +254,57 @@ static void test_renamed_mailboxes_are_not_missed(void **state)
 	world_finish(&world);
 }
 
+/* ---- A name that goes from one mailbox to another ---- */
+
+static void start_named(struct world *world, uint32_t seed)
+{
+	world_init(world, "    delete_limit: off\n", seed);
+	server.has_mailbox_ids = true;
+	populate(world);
+	fake_create("Work/2024");
+	world_deliver_there(world, "Work/2024", 2, FLAG_SEEN);
+	world_converge(world);
+	world_check_equal(world, 9);
+	server.body_count = 0;
+	fake_delete("Work");
+	fake_rename("Work/2024", "Work");
+}
+
+/* What it held goes, and the other's folder gets its name. */
+static void test_a_mailbox_gets_the_name_of_one_that_is_gone(void **state)
+{
+	struct world world;
+
+	(void)state;
+	start_named(&world, 39);
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	world_check_quiet(&world);
+	assert_int_equal(local_count(&world, "Work"), 2);
+	assert_false(local_has_folder(&world, "Work/2024"));
+	assert_int_equal(server.body_count, 0);
+	world_finish(&world);
+}
+
+/* New here, under the name: it goes into the mailbox that has it now. What the
+   one that is gone held is kept until somebody says that it may go. */
+static void test_new_mail_goes_to_the_mailbox_that_has_the_name(void **state)
+{
+	struct world world;
+
+	(void)state;
+	start_named(&world, 40);
+	local_deliver(&world, "Work", "Subject: new\r\n\r\nx\r\n");
+	world_converge(&world);
+	assert_int_equal(fake_mailbox("Work")->count, 3);
+	assert_int_equal(local_count(&world, "Work"), 3 + 4);
+	assert_false(local_has_folder(&world, "Work/2024"));
+	assert_null(fake_mailbox("Work/2024"));
+	assert_int_equal(server.body_count, 0);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
 /* ---- Disks that are not mounted ---- */
 
 /* In the directory that holds the Maildir, "mail". */
@@ -425,6 +476,10 @@ int main(void)
 			test_when_most_mailboxes_are_gone_a_person_is_asked),
 		cmocka_unit_test(test_renamed_mailboxes_are_not_missed),
 		cmocka_unit_test(test_an_unreadable_name_removes_no_mailbox),
+		cmocka_unit_test(
+			test_a_mailbox_gets_the_name_of_one_that_is_gone),
+		cmocka_unit_test(
+			test_new_mail_goes_to_the_mailbox_that_has_the_name),
 		cmocka_unit_test(
 			test_mail_for_a_mailbox_that_is_renamed_goes_up),
 		cmocka_unit_test(test_mail_for_a_mailbox_never_there_can_wait),
