@@ -85,8 +85,8 @@ static size_t take_same(const struct operation *operations, size_t count,
 /* It may be gone: who removed it did not know of this. Or somebody else was
    there in between. The next look tells, and what is merged then is tried
    again; but a server that never says what it did is not asked for ever. */
-static bool note_untold(struct group *group, const struct uid_set *told,
-	const struct uid_set *modified, struct error *error)
+static bool note_untold(struct group *group, const struct uid_set *untold,
+	const struct uid_set *modified, const char *reason, struct error *error)
 {
 	struct account *account = group->account;
 
@@ -95,13 +95,13 @@ static bool note_untold(struct group *group, const struct uid_set *told,
 	for (size_t i = 0; i < group->count; i++) {
 		struct pair *pair = &group->pairs[i];
 
-		if (uid_set_contains(told, pair->remote.uid))
+		if (!uid_set_contains(untold, pair->remote.uid))
 			continue;
 		if (pair->attempt_count >= UNTOLD_MAX) {
 			account_hold(account, pair, HOLD_REFUSED,
 				uid_set_contains(modified, pair->remote.uid)
 					? MODIFIED_REASON
-					: UNTOLD_REASON);
+					: reason);
 			continue;
 		}
 		pair->attempt_count++;
@@ -110,18 +110,10 @@ static bool note_untold(struct group *group, const struct uid_set *told,
 	return state_commit(account->state, error);
 }
 
-static bool are_all_told(const struct group *group, const struct uid_set *told)
-{
-	for (size_t i = 0; i < group->count; i++)
-		if (!uid_set_contains(told, group->pairs[i].remote.uid))
-			return false;
-	return true;
-}
-
 static bool store_same(struct account *account, struct account_folder *folder,
 	const struct operation *operations, size_t count, struct error *error)
 {
-	struct uid_set modified = { 0 }, told = { 0 };
+	struct uid_set modified = { 0 }, told = { 0 }, untold = { 0 };
 	struct group group;
 	struct remote_store store = {
 		.uids = &group.uids,
@@ -136,9 +128,12 @@ static bool store_same(struct account *account, struct account_folder *folder,
 	group_init(&group, account, operations, count);
 	is_done = uid_set_is_empty(&group.uids) ||
 		remote_store(account->remote, &store, &modified, error);
-	if (is_done && !are_all_told(&group, &told)) {
+	uid_set_copy(&untold, &group.uids);
+	uid_set_remove_set(&untold, &told);
+	if (is_done && !uid_set_is_empty(&untold)) {
 		look_again(account, folder);
-		is_done = note_untold(&group, &told, &modified, error);
+		is_done = note_untold(
+			&group, &untold, &modified, UNTOLD_REASON, error);
 	}
 	for (size_t i = 0; is_done && i < group.count; i++) {
 		struct pair *pair = &group.pairs[i];
@@ -157,6 +152,7 @@ static bool store_same(struct account *account, struct account_folder *folder,
 	group_finish(&group);
 	uid_set_finish(&modified);
 	uid_set_finish(&told);
+	uid_set_finish(&untold);
 	return is_done;
 }
 
@@ -213,14 +209,18 @@ static bool put_intents(struct group *group, enum intent_kind kind,
 	return state_commit(account->state, error);
 }
 
-static void end_intents(struct group *group)
+static void end_intent(struct group *group, const struct pair *pair)
 {
 	struct intent intent;
 
+	if (state_intent_of_mid(group->account->state, pair->mid, &intent))
+		stage_end_intent(&group->stage, intent.intent_id);
+}
+
+static void end_intents(struct group *group)
+{
 	for (size_t i = 0; i < group->count; i++)
-		if (state_intent_of_mid(group->account->state,
-			    group->pairs[i].mid, &intent))
-			stage_end_intent(&group->stage, intent.intent_id);
+		end_intent(group, &group->pairs[i]);
 }
 
 /* Refused, so nothing is open any more. Should this fail, the intents stay and
@@ -467,21 +467,47 @@ static bool count_removed(struct group *group, struct account_folder *folder,
 	return account_folder_save(group->account, folder, error);
 }
 
-static bool drop_removed(
-	struct group *group, const struct uid_set *removed, struct error *error)
+/* What stays keeps its intent: the next look tells whether somebody took
+   \Deleted away, or whether it is to be tried again. */
+static bool drop_removed(struct group *group, const struct uid_set *asked,
+	const struct uid_set *gone, struct error *error)
 {
 	struct account *account = group->account;
 
 	for (size_t i = 0; i < group->count; i++) {
 		const struct pair *pair = &group->pairs[i];
 
-		if (!uid_set_contains(removed, pair->remote.uid))
+		if (!uid_set_contains(asked, pair->remote.uid)) {
+			end_intent(group, pair);
 			continue;
+		}
+		if (!uid_set_contains(gone, pair->remote.uid))
+			continue;
+		end_intent(group, pair);
 		stage_drop(&group->stage, pair, "removed on the server");
 		account->counters.deleted_remote++;
 	}
-	end_intents(group);
 	return stage_commit(&group->stage, error);
+}
+
+static bool expunge(struct group *group, struct account_folder *folder,
+	const struct uid_set *uids, struct error *error)
+{
+	struct uid_set gone = { 0 }, left = { 0 }, modified = { 0 };
+	bool is_done =
+		remote_expunge(group->account->remote, uids, &gone, error);
+
+	uid_set_copy(&left, uids);
+	uid_set_remove_set(&left, &gone);
+	if (is_done && !uid_set_is_empty(&left)) {
+		look_again(group->account, folder);
+		is_done = note_untold(group, &left, &modified,
+			"the server does not remove it", error);
+	}
+	is_done = is_done && drop_removed(group, uids, &gone, error);
+	uid_set_finish(&gone);
+	uid_set_finish(&left);
+	return is_done;
 }
 
 static struct account_folder *trash(const struct account *account)
@@ -520,7 +546,7 @@ static bool remove_verified(struct group *group, struct account_folder *folder,
 		return count_removed(group, folder, uids, error) &&
 			remote_move(account->remote, uids, bin->record.mailbox,
 				&group->stage.arena, &receipt, error) &&
-			drop_removed(group, uids, error);
+			drop_removed(group, uids, uids, error);
 	is_done = remote_store(account->remote, &store, &modified, error);
 	if (is_done && !uid_set_is_empty(&modified)) {
 		uid_set_remove_set(uids, &modified);
@@ -532,9 +558,8 @@ static bool remove_verified(struct group *group, struct account_folder *folder,
 	if (!abilities->has_uidplus)
 		return mark_only(group, uids, error);
 	return count_removed(group, folder, uids, error) &&
-		note_done(group, uids, error) &&
-		remote_expunge(account->remote, uids, error) &&
-		drop_removed(group, uids, error);
+		note_stored(group, uids, error) &&
+		expunge(group, folder, uids, error);
 }
 
 /* Those that wait for somebody else's EXPUNGE need nothing from us. */

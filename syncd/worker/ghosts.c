@@ -202,7 +202,7 @@ static bool expunge(struct account *account, const struct remote_message *late,
 	bool *is_gone_out, struct error *error)
 {
 	struct flags deleted = { .system = FLAG_DELETED };
-	struct uid_set uids = { 0 }, modified = { 0 };
+	struct uid_set uids = { 0 }, modified = { 0 }, gone = { 0 };
 	struct remote_store store = {
 		.uids = &uids,
 		.add = &deleted,
@@ -213,9 +213,10 @@ static bool expunge(struct account *account, const struct remote_message *late,
 	uid_set_add(&uids, late->uid);
 	is_done = remote_store(account->remote, &store, &modified, error);
 	if (is_done && uid_set_is_empty(&modified)) {
-		is_done = remote_expunge(account->remote, &uids, error);
-		*is_gone_out = is_done;
+		is_done = remote_expunge(account->remote, &uids, &gone, error);
+		*is_gone_out = is_done && !uid_set_is_empty(&gone);
 	}
+	uid_set_finish(&gone);
 	uid_set_finish(&modified);
 	uid_set_finish(&uids);
 	return is_done;

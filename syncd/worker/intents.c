@@ -378,6 +378,7 @@ static void resolve_delete(struct stage *stage, const struct intent *intent)
 		pair.local.is_leftover = false;
 		pair.local.name = NULL;
 		pair.local.inode = 0;
+		pair.attempt_count = 0;
 		stage_put(stage, &pair, "kept: \\Deleted was taken away");
 	}
 	stage_end_intent(stage, intent->intent_id);

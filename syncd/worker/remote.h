@@ -272,9 +272,11 @@ bool remote_move(struct remote *remote, const struct uid_set *uids,
 bool remote_copy(struct remote *remote, const struct uid_set *uids,
 	const char *to_wire_name, struct arena *arena,
 	struct remote_receipt *receipt_out, struct error *error) MUST_CHECK;
-/* UID EXPUNGE; abilities.has_uidplus only. */
+/* UID EXPUNGE; abilities.has_uidplus only. Those of `uids` that are not there
+   any more are added to `gone`: it is OK, too, when somebody else took \Deleted
+   away, and the message stays. */
 bool remote_expunge(struct remote *remote, const struct uid_set *uids,
-	struct error *error) MUST_CHECK;
+	struct uid_set *gone, struct error *error) MUST_CHECK;
 
 /* ---- Uploading, no mailbox need be selected ---- */
 

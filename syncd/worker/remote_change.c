@@ -349,17 +349,65 @@ bool remote_copy(struct remote *remote, const struct uid_set *uids,
 	return run_transfer(&job, uids, arena, receipt_out, error);
 }
 
-bool remote_expunge(
-	struct remote *remote, const struct uid_set *uids, struct error *error)
+static bool handle_vanished(struct remote_flight *flight,
+	const struct imap_response *response, struct error *error)
 {
+	(void)error;
+	if (response->kind == IMAP_RESPONSE_VANISHED &&
+		!response->vanished.is_earlier)
+		remote_add_list(flight->data, &response->vanished.uids);
+	return true;
+}
+
+/* EXPUNGE tells of no UIDs, and may be of others; VANISHED not of what went
+   before. */
+static bool add_absent(struct remote *remote, const struct uid_set *uids,
+	struct uid_set *gone, struct error *error)
+{
+	struct uid_set absent = { 0 }, present = { 0 };
+	struct error refusal = { 0 };
+	bool is_listed = remote_search_range(remote, uid_set_next(uids, 1),
+		uid_set_last(uids), &present, &refusal);
+
+	if (is_listed) {
+		uid_set_copy(&absent, uids);
+		uid_set_remove_set(&absent, &present);
+		uid_set_add_set(gone, &absent);
+	}
+	uid_set_finish(&absent);
+	uid_set_finish(&present);
+	if (!is_listed && refusal.code != ERROR_REFUSED) {
+		*error = refusal;
+		return false;
+	}
+	return true;
+}
+
+bool remote_expunge(struct remote *remote, const struct uid_set *uids,
+	struct uid_set *gone, struct error *error)
+{
+	struct uid_set told = { 0 }, untold = { 0 };
 	struct uid_job job = {
 		.remote = remote,
 		.words = "UID EXPUNGE",
 		.what = "remove messages",
 		.owned = REMOTE_OWNS_EXPUNGE,
+		.data = &told,
+		.on_response = handle_vanished,
 	};
+	bool is_done =
+		remote_begin(remote, error) && run_job(&job, uids, error);
 
-	return remote_begin(remote, error) && run_job(&job, uids, error);
+	keep_only(&told, uids);
+	uid_set_copy(&untold, uids);
+	uid_set_remove_set(&untold, &told);
+	if (is_done && !uid_set_is_empty(&untold))
+		is_done = add_absent(remote, &untold, gone, error);
+	if (is_done)
+		uid_set_add_set(gone, &told);
+	uid_set_finish(&told);
+	uid_set_finish(&untold);
+	return is_done;
 }
 
 /* ---- Mailboxes ---- */

@@ -214,6 +214,9 @@ bool remote_rows_fetch(struct remote_rows *rows, const struct uid_set *uids,
 	const char *items, struct error *error) MUST_CHECK;
 
 /* UIDs of a list of the server's, zeros left out. */
+/* UID SEARCH of the UIDs from `first` to `last`, complete. */
+bool remote_search_range(struct remote *remote, uint32_t first, uint32_t last,
+	struct uid_set *uids_out, struct error *error) MUST_CHECK;
 void remote_add_list(struct uid_set *set, const struct imap_uid_list *list);
 /* imap_command_add_uids(), and what it took is added to `taken`. */
 bool remote_add_uids(struct imap_command *command, const struct uid_set *uids,

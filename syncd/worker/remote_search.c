@@ -36,7 +36,7 @@ static bool handle_response(struct remote_flight *flight,
 }
 
 static struct imap_command *search_command(
-	const struct remote *remote, uint32_t first)
+	const struct remote *remote, uint32_t first, uint32_t last)
 {
 	struct imap_command *command = imap_command_new(IMAP_COMMAND_PLAIN,
 		imap_session_has(remote->session, IMAP_CAP_ESEARCH)
@@ -44,14 +44,14 @@ static struct imap_command *search_command(
 			: "UID SEARCH");
 	char criterion[32] = "ALL";
 
-	if (first > 1)
-		(void)snprintf(criterion, sizeof(criterion),
-			"UID %u:4294967295", (unsigned)first);
+	if (first > 1 || last < UINT32_MAX)
+		(void)snprintf(criterion, sizeof(criterion), "UID %u:%u",
+			(unsigned)first, (unsigned)last);
 	imap_command_add_words(command, criterion);
 	return command;
 }
 
-bool remote_search(struct remote *remote, uint32_t first,
+bool remote_search_range(struct remote *remote, uint32_t first, uint32_t last,
 	struct uid_set *uids_out, struct error *error)
 {
 	struct uid_set uids = { 0 };
@@ -65,7 +65,7 @@ bool remote_search(struct remote *remote, uint32_t first,
 	remote_flight_init(&flight, remote);
 	flight.data = &searching;
 	flight.on_response = handle_response;
-	call = remote_flight_add(&flight, search_command(remote, first));
+	call = remote_flight_add(&flight, search_command(remote, first, last));
 	is_done = remote_flight_run(&flight, error) &&
 		remote_check(remote, call, "list the messages", error);
 	if (is_done &&
@@ -76,8 +76,16 @@ bool remote_search(struct remote *remote, uint32_t first,
 	remote_flight_finish(&flight);
 	if (is_done && first > 1)
 		uid_set_remove_range(&uids, 1, first - 1);
+	if (is_done && last < UINT32_MAX)
+		uid_set_remove_range(&uids, last + 1, UINT32_MAX);
 	if (is_done)
 		uid_set_copy(uids_out, &uids);
 	uid_set_finish(&uids);
 	return is_done;
+}
+
+bool remote_search(struct remote *remote, uint32_t first,
+	struct uid_set *uids_out, struct error *error)
+{
+	return remote_search_range(remote, first, UINT32_MAX, uids_out, error);
 }

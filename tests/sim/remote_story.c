@@ -273,13 +273,16 @@ static void expunge(
 {
 	struct flags deleted = { .system = FLAG_DELETED };
 	struct remote_store store = { .uids = uids, .add = &deleted };
+	struct uid_set gone = { 0 };
 
 	if (choose(story, 4) != 0)
 		expect(remote_store(
 			       device->remote, &store, NULL, &story->error),
 			&story->error);
-	expect(remote_expunge(device->remote, uids, &story->error),
+	expect(remote_expunge(device->remote, uids, &gone, &story->error),
 		&story->error);
+	write_set(story, "gone", &gone);
+	uid_set_finish(&gone);
 	buf_add_text(story->text, "\n");
 }
 

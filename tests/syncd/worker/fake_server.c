@@ -842,8 +842,8 @@ bool remote_copy(struct remote *remote, const struct uid_set *uids,
 		remote, uids, to_wire_name, false, arena, receipt_out, error);
 }
 
-bool remote_expunge(
-	struct remote *remote, const struct uid_set *uids, struct error *error)
+bool remote_expunge(struct remote *remote, const struct uid_set *uids,
+	struct uid_set *gone, struct error *error)
 {
 	struct fake_mailbox *mailbox = selected(remote);
 
@@ -855,9 +855,11 @@ bool remote_expunge(
 		uid = uid_set_next(uids, uid + 1)) {
 		struct fake_message *message = fake_find(mailbox, uid);
 
-		if (message != NULL &&
+		if (message != NULL && !server.keeps_expunged &&
 			(message->flags.system & FLAG_DELETED) != 0)
 			fake_expunge(mailbox, uid);
+		if (fake_find(mailbox, uid) == NULL)
+			uid_set_add(gone, uid);
 	}
 	return end(remote, error);
 }

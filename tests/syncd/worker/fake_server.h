@@ -52,6 +52,7 @@ struct fake_server {
 	uint64_t last_email_id;
 	uint64_t message_limit; /* 0 = none; a COPY of more is refused */
 	bool lists_nothing;
+	bool keeps_expunged;     /* UID EXPUNGE is OK, and removes nothing */
 	const char *hides;       /* this mailbox is not listed; or NULL */
 	size_t unreadable_count; /* mailboxes whose names nobody can read */
 	const char *refuses;     /* this mailbox cannot be selected; or NULL */

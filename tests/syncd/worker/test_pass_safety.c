@@ -706,6 +706,44 @@ static void test_message_undeleted_before_the_expunge_comes_back(void **state)
 	}
 }
 
+static void check_held(struct world *world, const char *reason)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+	int held_count = 0;
+
+	arena_init(&arena);
+	while (state_next_pair(world->account->state, &cursor, &arena, &pair))
+		if (pair.hold == HOLD_REFUSED) {
+			assert_string_equal(pair.reason, reason);
+			held_count++;
+		}
+	assert_int_equal(held_count, 1);
+	arena_finish(&arena);
+}
+
+/* It says OK and removes nothing: what is removed here is not to come back for
+   it, and it is not asked for ever. */
+static void test_server_that_does_not_expunge_is_told_of(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (int has_qresync = 0; has_qresync < 2; has_qresync++) {
+		world_init(&world, "", 11);
+		server.has_qresync = has_qresync != 0;
+		populate(&world);
+		local_remove(&world, "Work", 0);
+		server.keeps_expunged = true;
+		for (int i = 0; i < 8; i++)
+			(void)world_sync(&world);
+		assert_int_equal(local_count(&world, "Work"), 4);
+		check_held(&world, "the server does not remove it");
+		world_finish(&world);
+	}
+}
+
 /* ---- Without a watch ---- */
 
 static void make_old(struct world *world, const char *folder)
@@ -933,6 +971,7 @@ int main(void)
 			test_message_sent_once_more_is_removed_all_the_same),
 		cmocka_unit_test(
 			test_message_with_a_wrong_date_is_deleted_all_the_same),
+		cmocka_unit_test(test_server_that_does_not_expunge_is_told_of),
 		cmocka_unit_test(
 			test_message_undeleted_before_the_expunge_comes_back),
 		cmocka_unit_test(test_move_between_two_scans_is_no_deletion),

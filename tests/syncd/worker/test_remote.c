@@ -280,6 +280,54 @@ static void test_without_a_condition_the_answer_tells_who_is_there(void **state)
 	scene_close(&scene);
 }
 
+static void expect_gone(
+	struct scene *scene, const struct uid_set *uids, const char *expected)
+{
+	struct uid_set gone = { 0 };
+	struct buf text = { 0 };
+	size_t range_index = 0;
+
+	expect(remote_expunge(scene->remote, uids, &gone, &scene->error),
+		&scene->error);
+	(void)uid_set_write(&gone, &range_index, 100, &text);
+	assert_string_equal(buf_text(&text), expected);
+	buf_finish(&text);
+	uid_set_finish(&gone);
+}
+
+/* Somebody else may have taken \\Deleted away. EXPUNGE names no UIDs, and may
+   be of others; what was gone before is not told again. */
+static void test_what_was_removed_is_what_is_not_there(void **state)
+{
+	struct scene scene;
+	struct uid_set uids = { 0 };
+
+	(void)state;
+	open_selected(&scene);
+	script_add(&scene.script, "UID EXPUNGE 1:4",
+		"* VANISHED 1:3\r\n* VANISHED 4,9\r\n% OK\r\n");
+	script_add(
+		&scene.script, "UID EXPUNGE 1:4", "* VANISHED 2\r\n% OK\r\n");
+	script_add(
+		&scene.script, "UID SEARCH UID 1:4", "* SEARCH 3\r\n% OK\r\n");
+	script_add(&scene.script, "UID EXPUNGE 1:4",
+		"* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n"
+		"* 1 EXPUNGE\r\n% OK\r\n");
+	script_add(&scene.script, "UID SEARCH UID 1:4",
+		"* SEARCH 4 1\r\n% OK\r\n");
+	script_add(
+		&scene.script, "UID EXPUNGE 1:4", "* VANISHED 2\r\n% OK\r\n");
+	script_add(&scene.script, "UID SEARCH UID 1:4", "% NO not now\r\n");
+	select_box(&scene);
+	uid_set_add_range(&uids, 1, 4);
+	expect_gone(&scene, &uids, "1:4");
+	expect_gone(&scene, &uids, "1:2,4");
+	expect_gone(&scene, &uids, "2:3");
+	expect_gone(&scene, &uids, "2");
+	uid_set_finish(&uids);
+	scene_close(&scene);
+}
+
 static void test_a_receipt_that_does_not_add_up_is_none(void **state)
 {
 	struct scene scene;
@@ -568,6 +616,7 @@ int main(void)
 		cmocka_unit_test(test_what_somebody_else_changed_is_left_alone),
 		cmocka_unit_test(
 			test_without_a_condition_the_answer_tells_who_is_there),
+		cmocka_unit_test(test_what_was_removed_is_what_is_not_there),
 		cmocka_unit_test(test_a_receipt_that_does_not_add_up_is_none),
 		cmocka_unit_test(test_what_a_limit_left_out_is_asked_for),
 		cmocka_unit_test(test_a_mailbox_with_messages_is_not_deleted),

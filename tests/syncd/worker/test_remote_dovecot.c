@@ -325,7 +325,7 @@ static void see_flags_and_a_removal(struct scene *scene)
 		(unsigned)keyword_table_intern(&scene->fixture.keywords, "cat");
 	struct flags both = { .system = FLAG_SEEN };
 	struct flags deleted = { .system = FLAG_DELETED };
-	struct uid_set gone = { 0 };
+	struct uid_set removed = { 0 }, gone = { 0 };
 
 	expect(remote_select(scene->other, "Work", scene->known.uid_validity,
 		       &scene->error),
@@ -333,9 +333,13 @@ static void see_flags_and_a_removal(struct scene *scene)
 	flags_set_keyword(&both, cat);
 	add_flags(scene, uids[0], both);
 	add_flags(scene, uids[1], deleted);
-	uid_set_add(&gone, uids[1]);
-	expect(remote_expunge(scene->other, &gone, &scene->error),
+	uid_set_add(&removed, uids[0]);
+	uid_set_add(&removed, uids[1]);
+	expect(remote_expunge(scene->other, &removed, &gone, &scene->error),
 		&scene->error);
+	assert_false(uid_set_contains(&gone, uids[0]));
+	assert_true(uid_set_contains(&gone, uids[1]));
+	uid_set_finish(&removed);
 	uid_set_finish(&gone);
 	look(scene);
 	assert_int_equal(scene->view.message_count, 2);
