@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "syncd/worker/apply.h"
 #include "syncd/worker/clock.h"
+#include "syncd/worker/digest.h"
 #include "syncd/worker/local.h"
 
 #define READ_SIZE 16384
@@ -22,6 +23,8 @@ struct departing {
 	bool was_cr;
 	uint8_t data[READ_SIZE];
 	size_t size, used;
+	struct digest *digest; /* of what was read; NULL before that */
+	uint64_t read_size;
 	bool is_skipped;
 };
 
@@ -84,6 +87,24 @@ static size_t convert(struct departing *file, uint8_t *bytes, size_t size)
 	return written;
 }
 
+/* Rewritten while it is read, it is neither the old nor the new message: the
+   last octets are given only when all of it is what the intent says. */
+static bool is_as_intended(
+	struct departing *file, const uint8_t *bytes, size_t size)
+{
+	const struct content *content = &file->pair.content;
+	uint8_t hash[DIGEST_SHA256_SIZE];
+
+	if (file->digest == NULL)
+		file->digest = digest_new();
+	digest_feed(file->digest, bytes, size);
+	file->read_size += size;
+	if (file->read_size < content->size)
+		return true;
+	digest_finish(file->digest, hash);
+	return memcmp(hash, content->hash, sizeof(hash)) == 0;
+}
+
 static int64_t read_message(void *data, uint8_t *bytes, size_t size)
 {
 	struct departing *file = data;
@@ -95,7 +116,9 @@ static int64_t read_message(void *data, uint8_t *bytes, size_t size)
 			break;
 		written += convert(file, bytes + written, size - written);
 	}
-	return written == 0 && size > 0 ? -1 : (int64_t)written;
+	if ((written == 0 && size > 0) || !is_as_intended(file, bytes, written))
+		return -1;
+	return (int64_t)written;
 }
 
 static void rewind_file(struct departing *file)
@@ -103,6 +126,9 @@ static void rewind_file(struct departing *file)
 	if (file->fd != -1)
 		close(file->fd);
 	file->fd = -1;
+	digest_free(file->digest);
+	file->digest = NULL;
+	file->read_size = 0;
 	file->was_cr = false;
 	file->size = file->used = 0;
 }

@@ -883,6 +883,26 @@ static void replace_file(struct world *world)
 	free(file);
 }
 
+/* The file, its size and its time stay. */
+static void rewrite_file(struct world *world)
+{
+	char *file = local_file(world, "INBOX", 0);
+	char *path = alloc_format("%s/INBOX/%s", world->maildir, file);
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	FILE *stream = fopen(path, "r+");
+	struct stat info;
+
+	assert_non_null(stream);
+	assert_int_equal(fstat(fileno(stream), &info), 0);
+	(void)fputs("Subject: bbbb", stream);
+	assert_int_equal(fflush(stream), 0);
+	times[1] = info.st_mtim;
+	assert_int_equal(futimens(fileno(stream), times), 0);
+	assert_int_equal(fclose(stream), 0);
+	free(path);
+	free(file);
+}
+
 static void cut_append(struct world *world)
 {
 	(void)world;
@@ -915,22 +935,35 @@ static void test_upload_cut_off_is_forgotten_with_its_file(void **state)
 	}
 }
 
-static void test_file_replaced_before_it_is_sent_is_not_mixed_up(void **state)
+static void send_meanwhile(void (*act)(struct world *world))
 {
 	struct world world;
 
-	(void)state;
 	world_init(&world, "", 15);
 	world_converge(&world);
 	local_deliver(&world, "INBOX", "Subject: aaaa\r\n\r\nx\r\n");
-	at_first(&world, "remote_append", replace_file);
-	world_converge(&world);
+	at_first(&world, "remote_append", act);
+	(void)world_sync(&world);
 	assert_deed_is_done();
+	assert_int_equal(fake_mailbox("INBOX")->count, 0);
+	world_converge(&world);
 	world_converge(&world);
 	world_check_equal(&world, 1);
 	assert_int_equal(server.append_count, 1);
 	world_check_quiet(&world);
 	world_finish(&world);
+}
+
+static void test_file_replaced_before_it_is_sent_is_not_mixed_up(void **state)
+{
+	(void)state;
+	send_meanwhile(replace_file);
+}
+
+static void test_file_rewritten_before_it_is_sent_is_not_mixed_up(void **state)
+{
+	(void)state;
+	send_meanwhile(rewrite_file);
 }
 
 int main(void)
@@ -984,6 +1017,8 @@ int main(void)
 			test_upload_cut_off_is_forgotten_with_its_file),
 		cmocka_unit_test(
 			test_file_replaced_before_it_is_sent_is_not_mixed_up),
+		cmocka_unit_test(
+			test_file_rewritten_before_it_is_sent_is_not_mixed_up),
 	};
 
 	/* A full disk is told by write(), not by a signal. */
