@@ -451,6 +451,20 @@ static bool apply_settle(struct account *account,
 	return is_done;
 }
 
+/* What is gone here may be so by a rename of ours that was cut off before it
+   was durable: undone by a power cut, it would look new. */
+static void touch_gone(struct stage *stage, const struct pair *pair)
+{
+	struct account_folder *folder =
+		account_folder(stage->account, pair->local.folder_id);
+
+	if (pair->local.presence != PRESENCE_ABSENT || folder == NULL ||
+		!folder->record.has_local)
+		return;
+	stage_touch(stage, folder, MAILDIR_NEW);
+	stage_touch(stage, folder, MAILDIR_CUR);
+}
+
 static bool apply_forget(struct account *account,
 	const struct operation *operations, size_t count, struct error *error)
 {
@@ -458,8 +472,10 @@ static bool apply_forget(struct account *account,
 	bool is_done;
 
 	stage_init(&stage, account);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		touch_gone(&stage, operations[i].pair);
 		stage_drop(&stage, operations[i].pair, "gone on both sides");
+	}
 	is_done = stage_commit(&stage, error);
 	stage_finish(&stage);
 	return is_done;

@@ -423,6 +423,33 @@ static void test_what_was_downloaded_and_not_noted(void **state)
 	end(&world, 1);
 }
 
+/* By a removal of ours, perhaps, that was cut off: undone by a power cut, the
+   file would be new mail. */
+static void test_what_is_gone_is_gone_from_the_disk(void **state)
+{
+	struct world world;
+	size_t count;
+	char *path;
+
+	(void)state;
+	begin(&world, "");
+	fake_deliver(fake_mailbox("INBOX"), MESSAGE, FLAG_ANSWERED);
+	world_converge(&world);
+	path = find_path(&world, "INBOX");
+	count = fake_mailbox("INBOX")->count;
+	fake_expunge(fake_mailbox("INBOX"),
+		fake_mailbox("INBOX")->messages[count - 1].uid);
+	assert_int_equal(unlink(path), 0);
+	disk.fails_in_cur = true;
+	(void)world_sync(&world);
+	assert_false(disk.fails_in_cur);
+	world_wait(7200);
+	world_converge(&world);
+	assert_int_equal(state_unsettled_count(world.account->state), 0);
+	free(path);
+	end(&world, 0);
+}
+
 static void test_letters_that_another_program_gave(void **state)
 {
 	struct world world;
@@ -465,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_copied_over),
 		cmocka_unit_test(test_what_both_sides_flagged_alike),
 		cmocka_unit_test(test_what_was_downloaded_and_not_noted),
+		cmocka_unit_test(test_what_is_gone_is_gone_from_the_disk),
 		cmocka_unit_test(test_letters_that_another_program_gave),
 	};
 
