@@ -63,9 +63,9 @@ static bool meets_lost(const struct change *change)
 	return false;
 }
 
-static bool still_holds(const struct inode *emptied)
+static bool has_lost_some(const struct inode *inode)
 {
-	const struct change *change = emptied->directory->first_change;
+	const struct change *change = inode->directory->first_change;
 
 	for (; change != NULL; change = change->next) {
 		if (change->state == CHANGE_LOST)
@@ -90,7 +90,7 @@ static bool may_survive(const struct cut *cut, const struct change *change)
 {
 	if (needs_lost(change) || meets_lost(change))
 		return false;
-	if (change->emptied != NULL && still_holds(change->emptied))
+	if (change->emptied != NULL && has_lost_some(change->emptied))
 		return false;
 	/* Moved into one another in another order, they would lead nowhere. */
 	if (change->bound != NULL)
@@ -205,8 +205,7 @@ static void settle_attributes(struct inode *inode)
 {
 	bool is_same;
 
-	/* A directory's time goes to the journal with its entries: one that was
-	   changed does not look unchanged afterwards. */
+	/* Of a directory it was decided with its entries. */
 	if (inode->directory != NULL)
 		inode->durable.mtime_ns = inode->now.mtime_ns;
 	is_same = inode->now.mode == inode->durable.mode &&
@@ -223,10 +222,19 @@ static void settle_attributes(struct inode *inode)
 
 static void revive(struct inode *inode);
 
+/* A directory's time goes to the journal with its entries: one that was changed
+   does not look unchanged afterwards, nor as it was with what is lost. */
+static void settle_time(struct inode *inode)
+{
+	if (has_lost_some(inode))
+		inode->now.mtime_ns--;
+}
+
 static void revive_directory(struct inode *inode)
 {
 	struct directory *directory = inode->directory;
 
+	settle_time(inode);
 	slots_finish(&directory->now);
 	directory->first_change = NULL;
 	directory->last_change = NULL;
