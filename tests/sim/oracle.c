@@ -437,6 +437,8 @@ static void server_changed(const char *change, const char *mailbox,
 	}
 	seam_log("server: %s %s UID %u (message %u)", change, mailbox,
 		message->uid, number);
+	if (strcmp(change, "discard") == 0)
+		oracle_removed(number);
 	if (strcmp(change, "store") == 0)
 		oracle_step_marks_there(mailbox, message);
 	if (strcmp(change, "expunge") != 0)

@@ -53,8 +53,8 @@ enum sim_quirk {
 	SIM_PARTIAL_LIST = 1 << 7,  /* LIST leaves a mailbox out */
 	SIM_LATE_VANISHED = 1 << 8, /* an expunge is told one round later */
 	SIM_SPURIOUS_MODIFIED = 1 << 9,
-	SIM_REFUSES = 1 << 10,    /* NO to anything, now and then */
-	SIM_BYE = 1 << 11,        /* BYE and close at any octet */
+	SIM_REFUSES = 1 << 10, /* NO to anything, now and then */
+	SIM_BYE = 1 << 11, /* BYE and close at any octet, or as the greeting */
 	SIM_REWRITES = 1 << 12,   /* a header is added to what is appended */
 	SIM_WRONG_SIZE = 1 << 13, /* RFC822.SIZE counts LF line ends */
 	SIM_NO_DATE_ON_COPY = 1 << 14, /* COPY and MOVE set INTERNALDATE anew */
@@ -63,11 +63,26 @@ enum sim_quirk {
 	SIM_STALE_STATUS = 1 << 17,  /* of the selected mailbox, as Dovecot */
 	SIM_PARTIAL_MOVE = 1 << 18,  /* NO, and some were moved */
 	SIM_NO_KEYWORDS = 1 << 19,   /* no \* in PERMANENTFLAGS (always) */
-	SIM_QUIRKS_ALL = (1 << 20) - 1,
+	/* What was expunged above the highest UID that is left is not among
+	   VANISHED (EARLIER), as with Cyrus (always). */
+	SIM_VISIBLE_STAR = 1 << 20,
+	/* An APPEND of what is in the mailbox already gets a UID and is thrown
+	   away, as with Gmail. */
+	SIM_DEDUPES = 1 << 21,
+	SIM_OVER_QUOTA = 1 << 22, /* APPEND, COPY, MOVE: NO, now and then */
+	/* SELECT tells the UIDNEXT and HIGHESTMODSEQ that its messages have,
+	   not those it gave out, as where an index was made anew: they fall,
+	   and no UID is used again. */
+	SIM_FALLING_NUMBERS = 1 << 23,
+	/* The latest expunges are remembered, no more: of earlier ones VANISHED
+	   (EARLIER) names every UID that is not there (RFC 7162, 5.3). */
+	SIM_SHORT_MEMORY = 1 << 24,
+	SIM_QUIRKS_ALL = (1 << 25) - 1,
 	/* Those that are how the server is, not what it does now and then. */
 	SIM_QUIRKS_LASTING = SIM_NO_APPENDUID | SIM_NO_COPYUID | SIM_NO_MODSEQ |
 		SIM_REWRITES | SIM_WRONG_SIZE | SIM_NO_DATE_ON_COPY |
-		SIM_STALE_STATUS | SIM_NO_KEYWORDS | SIM_MESSAGE_LIMIT,
+		SIM_STALE_STATUS | SIM_NO_KEYWORDS | SIM_MESSAGE_LIMIT |
+		SIM_VISIBLE_STAR | SIM_SHORT_MEMORY,
 };
 
 /* With an empty INBOX. */
@@ -150,7 +165,8 @@ void sim_server_copy_free(struct sim_server_copy *copy);
 void sim_server_settle(void);
 /* Quirks from now on (a world that becomes quiet has none but the constant
    ones: NO_APPENDUID, NO_COPYUID, NO_MODSEQ, REWRITES, WRONG_SIZE,
-   NO_DATE_ON_COPY, STALE_STATUS, NO_KEYWORDS, MESSAGE_LIMIT). */
+   NO_DATE_ON_COPY, STALE_STATUS, NO_KEYWORDS, MESSAGE_LIMIT, VISIBLE_STAR,
+   SHORT_MEMORY). */
 void sim_server_set_quirks(uint32_t quirks);
 
 /* ---- What a script wants, once ---- */
@@ -205,11 +221,12 @@ void sim_server_set_command_hook(
 /* Called before a message is stored, removed or its flags changed by a command
    of the product, but not for late APPENDs. Of an APPEND the message is what
    is to come: no keywords, MODSEQ and ids yet; `mailbox` is where it goes to,
-   else where it is. `change`: "store", "expunge", "append", "copy", "move".
-   And, whoever does it, "reuse" for each of two messages that get one UID: for
-   the first when it goes, for the second when it is there; "rewrite" for one
-   that was changed when it was stored; and "renumber" for one that gets
-   another UID, but by a command of the product. */
+   else where it is. `change`: "store", "expunge", "append", "copy", "move"; or
+   "discard", when it was said to be stored and is thrown away. And, whoever
+   does it, "reuse" for each of two messages that get one UID: for the first
+   when it goes, for the second when it is there; "rewrite" for one that was
+   changed when it was stored; and "renumber" for one that gets another UID, but
+   by a command of the product. */
 void sim_server_set_change_hook(void (*hook)(const char *change,
 	const char *mailbox, const struct sim_message *message));
 struct sim_server_counts {

@@ -103,6 +103,24 @@ static void call_hooks(struct sim_connection *connection,
 	sim_call_change_hook("append", mailbox, &message);
 }
 
+static bool is_known(
+	const struct server_mailbox *mailbox, const struct append_part *part)
+{
+	for (size_t i = 0; i < mailbox->shown.message_count; i++)
+		if (mailbox->messages[i].size == part->size &&
+			memcmp(mailbox->messages[i].body, part->body,
+				part->size) == 0)
+			return true;
+	return false;
+}
+
+/* It gets a UID, and is no more before anybody sees it. */
+static void discard(struct server_mailbox *mailbox, uint32_t uid)
+{
+	sim_call_change_hook("discard", mailbox, server_message(mailbox, uid));
+	server_expunge(mailbox, uid);
+}
+
 static void append_part(struct sim_connection *connection,
 	struct server_mailbox *mailbox, struct append_part *part)
 {
@@ -113,11 +131,18 @@ static void append_part(struct sim_connection *connection,
 		.internal_date = part->internal_date,
 		.is_rewritten = true,
 	};
+	bool is_thrown_away;
+	uint32_t uid;
 
 	if ((server.quirks & SIM_NO_KEYWORDS) != 0)
 		part->flags.count = 0;
 	server.counts.bodies_in++;
-	sim_set_add(&connection->to, server_add(mailbox, &draft));
+	is_thrown_away = is_known(mailbox, part) &&
+		sim_chance(SIM_DEDUPES, 2, "a second one is thrown away");
+	uid = server_add(mailbox, &draft);
+	sim_set_add(&connection->to, uid);
+	if (is_thrown_away)
+		discard(mailbox, uid);
 }
 
 static void write_appenduid(
@@ -143,7 +168,7 @@ void sim_do_append(struct sim_connection *connection)
 		sim_refuse(connection, "TRYCREATE", "no such mailbox");
 		return;
 	}
-	if (!is_acceptable(connection))
+	if (!is_acceptable(connection) || sim_is_over_quota(connection))
 		return;
 	/* First all hooks: whoever ends the world there finds none stored. */
 	for (size_t i = 0; i < connection->part_count; i++)

@@ -250,6 +250,8 @@ static struct server_mailbox *find_destination(
 
 	if (mailbox == NULL)
 		sim_refuse(connection, "TRYCREATE", "no such mailbox");
+	else if (sim_is_over_quota(connection))
+		return NULL;
 	return mailbox;
 }
 

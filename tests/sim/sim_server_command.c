@@ -7,6 +7,7 @@
 
 #define REFUSAL_ODDS 40
 #define GOODBYE_ODDS 120
+#define QUOTA_ODDS   4
 
 /* ---- Answers ---- */
 
@@ -131,6 +132,14 @@ static bool is_refused(struct sim_connection *connection)
 	if (connection->state != SESSION_NEW)
 		code = CODES[seam_choose(ARRAY_LENGTH(CODES))];
 	sim_refuse(connection, code, "not now");
+	return true;
+}
+
+bool sim_is_over_quota(struct sim_connection *connection)
+{
+	if (!sim_chance(SIM_OVER_QUOTA, QUOTA_ODDS, "the quota is used up"))
+		return false;
+	sim_refuse(connection, "OVERQUOTA", "no room");
 	return true;
 }
 

@@ -316,6 +316,8 @@ void sim_refuse(
 void sim_reject(struct sim_connection *connection, const char *reason);
 /* BAD that the client could not foresee: not counted. */
 void sim_reject_gently(struct sim_connection *connection, const char *words);
+/* Of what would store something: refused, now and then. */
+bool sim_is_over_quota(struct sim_connection *connection);
 void sim_count_forbidden(struct sim_connection *connection, const char *what);
 
 /* One function each; the cursor stands behind the command's name. */

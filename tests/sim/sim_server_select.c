@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "tests/sim/sim_server_internal.h"
 
+#define MEMORY_COUNT 2 /* expunges, with SIM_SHORT_MEMORY */
+
 struct selecting {
 	char name[SIM_NAME_SIZE];
 	bool is_condstore, is_qresync;
@@ -104,8 +106,34 @@ static void write_permanent_flags(
 	sim_text_put(answer, "] flags\r\n");
 }
 
-static void write_modseq(
-	struct sim_connection *connection, const struct server_mailbox *mailbox)
+/* What SELECT tells of a mailbox's numbers. */
+struct numbers {
+	uint32_t uid_next;
+	uint64_t highest_modseq;
+};
+
+/* As if only the messages that are left had ever got any. */
+static struct numbers fallen_numbers(const struct sim_mailbox *mailbox)
+{
+	struct numbers numbers = { 1, 1 };
+
+	for (size_t i = 0; i < mailbox->message_count; i++) {
+		numbers.uid_next = mailbox->messages[i].uid + 1;
+		if (mailbox->messages[i].modseq > numbers.highest_modseq)
+			numbers.highest_modseq = mailbox->messages[i].modseq;
+	}
+	return numbers;
+}
+
+static struct numbers choose_numbers(const struct sim_mailbox *mailbox)
+{
+	if (sim_chance(SIM_FALLING_NUMBERS, 16, "numbers fall"))
+		return fallen_numbers(mailbox);
+	return (struct numbers){ mailbox->uid_next, mailbox->highest_modseq };
+}
+
+static void write_modseq(struct sim_connection *connection,
+	const struct server_mailbox *mailbox, uint64_t highest_modseq)
 {
 	struct sim_text *answer = &connection->answer;
 
@@ -114,12 +142,13 @@ static void write_modseq(
 	else if (connection->is_condstore)
 		sim_text_format(answer,
 			"* OK [HIGHESTMODSEQ %" PRIu64 "] it\r\n",
-			mailbox->shown.highest_modseq);
+			highest_modseq);
 }
 
 static void write_selection(
 	struct sim_connection *connection, const struct server_mailbox *mailbox)
 {
+	const struct numbers numbers = choose_numbers(&mailbox->shown);
 	struct sim_text *answer = &connection->answer;
 
 	sim_text_put(answer, "* FLAGS ");
@@ -130,15 +159,61 @@ static void write_selection(
 		mailbox->shown.message_count);
 	sim_text_format(answer, "* OK [UIDVALIDITY %u] it\r\n",
 		(unsigned)mailbox->shown.uid_validity);
-	sim_text_format(answer, "* OK [UIDNEXT %u] it\r\n",
-		(unsigned)mailbox->shown.uid_next);
-	write_modseq(connection, mailbox);
+	sim_text_format(
+		answer, "* OK [UIDNEXT %u] it\r\n", (unsigned)numbers.uid_next);
+	write_modseq(connection, mailbox, numbers.highest_modseq);
 	if (sim_has(SIM_OBJECTID))
 		sim_text_format(answer,
 			"* OK [MAILBOXID (F%" PRIu64 ")] it\r\n", mailbox->id);
 }
 
 /* ---- What changed since ---- */
+
+/* Cyrus takes "*" for the highest UID that is left. */
+static uint32_t highest_told(const struct server_mailbox *mailbox)
+{
+	size_t count = mailbox->shown.message_count;
+
+	if ((server.quirks & SIM_VISIBLE_STAR) == 0)
+		return UINT32_MAX;
+	return count == 0 ? 0 : mailbox->messages[count - 1].uid;
+}
+
+static bool is_forgotten(const struct server_mailbox *mailbox, uint64_t modseq)
+{
+	size_t count = mailbox->shown.gone_count;
+
+	return (server.quirks & SIM_SHORT_MEMORY) != 0 &&
+		count > MEMORY_COUNT &&
+		mailbox->gone[count - MEMORY_COUNT - 1].modseq > modseq;
+}
+
+static void add_gone(
+	struct sim_connection *connection, uint32_t uid, bool names_all)
+{
+	struct server_mailbox *mailbox = connection->mailbox;
+
+	/* It may be there where UIDs are used again. */
+	if (uid <= highest_told(mailbox) &&
+		(names_all || sim_set_contains(&connection->set, uid)) &&
+		server_message(mailbox, uid) == NULL)
+		sim_set_add(&connection->to, uid);
+}
+
+static void add_all_gone(
+	struct sim_connection *connection, uint64_t modseq, bool names_all)
+{
+	const struct server_mailbox *mailbox = connection->mailbox;
+
+	if (is_forgotten(mailbox, modseq)) {
+		for (uint32_t i = 1; i < mailbox->shown.uid_next; i++)
+			add_gone(connection, i, names_all);
+		return;
+	}
+	for (size_t i = 0; i < mailbox->shown.gone_count; i++)
+		if (mailbox->gone[i].modseq > modseq)
+			add_gone(connection, mailbox->gone[i].uid, names_all);
+}
 
 void sim_write_earlier(
 	struct sim_connection *connection, uint64_t modseq, bool names_all)
@@ -147,16 +222,7 @@ void sim_write_earlier(
 	size_t count = mailbox->shown.message_count;
 
 	connection->to.count = 0;
-	for (size_t i = 0; i < mailbox->shown.gone_count; i++) {
-		uint32_t uid = mailbox->gone[i].uid;
-
-		/* Where UIDs are used again. */
-		if (mailbox->gone[i].modseq > modseq &&
-			(names_all ||
-				sim_set_contains(&connection->set, uid)) &&
-			server_message(mailbox, uid) == NULL)
-			sim_set_add(&connection->to, uid);
-	}
+	add_all_gone(connection, modseq, names_all);
 	if (count > 0 &&
 		sim_chance(SIM_VANISHED_TOO_MUCH, 8, "EARLIER is too much"))
 		sim_set_add(&connection->to,

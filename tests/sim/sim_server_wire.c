@@ -4,11 +4,30 @@
 
 #include "tests/sim/sim_server_internal.h"
 
-#define BYE_ODDS 60
+#define BYE_ODDS      60
+#define UNWANTED_ODDS 8
 
 /* ---- Opening and closing ---- */
 
 static const char GREETING[] = "* OK [CAPABILITY IMAP4rev1 ID";
+
+static void greet(struct sim_connection *connection)
+{
+	struct sim_text *output = &connection->output;
+
+	connection->is_over =
+		sim_chance(SIM_BYE, UNWANTED_ODDS, "BYE is the greeting");
+	if (connection->is_over) {
+		sim_text_put(output, "* BYE too many of you\r\n");
+		return;
+	}
+	sim_text_put(output, GREETING);
+	if (sim_has(SIM_LITERAL_PLUS))
+		sim_text_put(output, " LITERAL+");
+	if (sim_has(SIM_SASL_IR))
+		sim_text_put(output, " SASL-IR");
+	sim_text_put(output, " AUTH=PLAIN] sim ready\r\n");
+}
 
 struct sim_connection *sim_connection_open(void)
 {
@@ -21,12 +40,7 @@ struct sim_connection *sim_connection_open(void)
 	connection->state = SESSION_NEW;
 	connection->next = server.connections;
 	server.connections = connection;
-	sim_text_put(&connection->output, GREETING);
-	if (sim_has(SIM_LITERAL_PLUS))
-		sim_text_put(&connection->output, " LITERAL+");
-	if (sim_has(SIM_SASL_IR))
-		sim_text_put(&connection->output, " SASL-IR");
-	sim_text_put(&connection->output, " AUTH=PLAIN] sim ready\r\n");
+	greet(connection);
 	connection->output_total = connection->output.size;
 	seam_log("imap %u: opened", connection->number);
 	return connection;

@@ -192,6 +192,115 @@ static void test_the_line_breaks_with_and_without_a_bye(void **state)
 	assert_in_range(cut_count, 1, 150);
 }
 
+static void test_bye_is_the_greeting(void **state)
+{
+	char text[100] = "";
+	struct sim_connection *connection;
+
+	(void)state;
+	(void)begin(SIM_BYE);
+	connection = sim_connection_open();
+	assert_int_equal(
+		sim_connection_receive(connection, text, sizeof(text) - 1), 23);
+	assert_string_equal(text, "* BYE too many of you\r\n");
+	assert_true(sim_connection_is_closed(connection));
+	dialogue_end();
+}
+
+static void test_earlier_ends_with_the_highest_uid_left(void **state)
+{
+	struct sim_connection *connection = begin(SIM_VISIBLE_STAR);
+
+	(void)state;
+	assert_true(sim_expunge("INBOX", 1));
+	assert_true(sim_expunge("INBOX", 3));
+	expect_answer(connection, "a SELECT INBOX (QRESYNC (1000 4))",
+		"* VANISHED (EARLIER) 1\r\n");
+	assert_true(sim_expunge("INBOX", 2));
+	expect_no_part(
+		dialogue(connection, "b SELECT INBOX (QRESYNC (1000 4))"),
+		"VANISHED");
+	dialogue_end();
+}
+
+static void test_a_second_one_is_thrown_away(void **state)
+{
+	struct sim_connection *connection = begin(SIM_DEDUPES);
+
+	(void)state;
+	expect_answer(connection, "a APPEND Work {1+}\r\nx",
+		"a OK [APPENDUID 1001 1]");
+	expect_answer(connection, "b APPEND Work {1+}\r\nx",
+		"b OK [APPENDUID 1001 2]");
+	expect_answer(connection, "c APPEND Work {1+}\r\ny",
+		"c OK [APPENDUID 1001 3]");
+	assert_int_equal(sim_mailbox("Work")->message_count, 2);
+	assert_int_equal(message("Work", 0)->uid, 1);
+	assert_int_equal(message("Work", 1)->uid, 3);
+	dialogue_end();
+}
+
+static void test_the_quota_is_used_up(void **state)
+{
+	struct sim_connection *connection = begin(SIM_OVER_QUOTA);
+
+	(void)state;
+	expect_answer(
+		connection, "a APPEND Work {1+}\r\nx", "a NO [OVERQUOTA]");
+	expect_answer(connection, "b UID COPY 1 Work", "b NO [OVERQUOTA]");
+	expect_answer(connection, "c UID MOVE 1 Work", "c NO [OVERQUOTA]");
+	assert_int_equal(sim_mailbox("INBOX")->message_count, 3);
+	assert_int_equal(sim_mailbox("Work")->message_count, 0);
+	expect_answer(connection, "d NOOP", "d OK");
+	dialogue_end();
+}
+
+static void test_numbers_fall(void **state)
+{
+	struct sim_connection *connection = begin(SIM_FALLING_NUMBERS);
+	uint64_t modseq = message("INBOX", 1)->modseq;
+	char wanted[40];
+	const char *answer;
+
+	(void)state;
+	assert_true(sim_expunge("INBOX", 3));
+	assert_true(sim_mailbox("INBOX")->highest_modseq > modseq);
+	(void)snprintf(
+		wanted, sizeof(wanted), "[HIGHESTMODSEQ %u]", (unsigned)modseq);
+	answer = dialogue(connection, "a SELECT INBOX");
+	expect_part(answer, "[UIDNEXT 3]");
+	expect_part(answer, wanted);
+	deliver_some("INBOX", 1);
+	assert_int_equal(message("INBOX", 2)->uid, 4);
+	dialogue_end();
+}
+
+static void test_earlier_expunges_are_forgotten(void **state)
+{
+	struct sim_connection *connection = begin(SIM_SHORT_MEMORY);
+	uint64_t modseq = sim_mailbox("INBOX")->highest_modseq;
+	char line[60];
+
+	(void)state;
+	deliver_some("INBOX", 3);
+	assert_true(sim_expunge("INBOX", 1));
+	(void)snprintf(line, sizeof(line), "a SELECT INBOX (QRESYNC (1000 %u))",
+		(unsigned)sim_mailbox("INBOX")->highest_modseq);
+	assert_true(sim_expunge("INBOX", 2));
+	assert_true(sim_expunge("INBOX", 6));
+	expect_answer(connection, line, "* VANISHED (EARLIER) 2,6\r\n");
+	(void)snprintf(line, sizeof(line), "b SELECT INBOX (QRESYNC (1000 %u))",
+		(unsigned)modseq);
+	expect_answer(connection, line, "* VANISHED (EARLIER) 1:2,6\r\n");
+	assert_true(sim_expunge("INBOX", 4));
+	assert_true(sim_expunge("INBOX", 5));
+	/* UID 1 went before what is asked for. */
+	(void)snprintf(line, sizeof(line), "c SELECT INBOX (QRESYNC (1000 %u))",
+		(unsigned)sim_mailbox("INBOX")->gone[0].modseq);
+	expect_answer(connection, line, "* VANISHED (EARLIER) 1:2,4:6\r\n");
+	dialogue_end();
+}
+
 static void test_what_is_appended_is_rewritten(void **state)
 {
 	struct sim_connection *connection = begin(SIM_REWRITES);
@@ -532,6 +641,12 @@ int main(void)
 		cmocka_unit_test(test_modified_comes_without_a_reason),
 		cmocka_unit_test(test_anything_is_refused),
 		cmocka_unit_test(test_the_line_breaks_with_and_without_a_bye),
+		cmocka_unit_test(test_bye_is_the_greeting),
+		cmocka_unit_test(test_earlier_ends_with_the_highest_uid_left),
+		cmocka_unit_test(test_a_second_one_is_thrown_away),
+		cmocka_unit_test(test_the_quota_is_used_up),
+		cmocka_unit_test(test_numbers_fall),
+		cmocka_unit_test(test_earlier_expunges_are_forgotten),
 		cmocka_unit_test(test_what_is_appended_is_rewritten),
 		cmocka_unit_test(test_sizes_count_line_ends_as_one),
 		cmocka_unit_test(test_copies_get_a_date_of_their_own),

@@ -307,6 +307,10 @@ static void draw_weights(uint64_t *random, struct world_kind *kind)
 		kind->weights[EVENT_OPERATOR] = 0;
 }
 
+/* The first of them are drawn before anything else: when others were thought
+   of, worlds without them stayed what they were. */
+#define FIRST_QUIRKS ((UINT32_C(1) << 20) - 1)
+
 uint32_t world_features = FEATURES_ALL;
 
 static bool has_feature(enum feature feature)
@@ -341,7 +345,7 @@ struct world_kind world_kind_from_seed(uint64_t seed)
 		.abilities = draw_abilities(&random),
 		.quirks = draw(&random, 2) == 0
 			? 0
-			: draw_bits(&random, SIM_QUIRKS_ALL, 6),
+			: draw_bits(&random, FIRST_QUIRKS, 6),
 		.gap = GAPS[draw(&random, ARRAY_LENGTH(GAPS))],
 		.sessions = 2 + draw(&random, 6),
 		.messages = 2 + draw(&random, 12),
@@ -366,6 +370,9 @@ struct world_kind world_kind_from_seed(uint64_t seed)
 	kind.is_daemon = draw(&random, 2) == 0;
 	if (kind.is_daemon && draw(&random, 4) != 0)
 		kind.abilities |= SIM_IDLE;
+	if (kind.quirks != 0)
+		kind.quirks |=
+			draw_bits(&random, SIM_QUIRKS_ALL & ~FIRST_QUIRKS, 6);
 	take_features_out(&kind);
 	return kind;
 }
