@@ -426,32 +426,36 @@ bool observe_has_gap(const struct account *account)
 	return has_gap;
 }
 
-/* A message given up by us that is there all the same: enumerated anew from
-   there on, for of what lies below the frontier only changes are told. */
-static void find_gap(struct account *account, struct account_folder *folder,
-	const struct remote_view *view)
+static bool cut_frontier(struct account *account, struct account_folder *folder,
+	const struct uid_set *listing)
 {
 	struct folder *record = &folder->record;
 	struct uid_set known = { 0 }, unknown = { 0 };
 	uint32_t first;
 
-	if (!view->has_listing) {
-		folder->gap_count = 0;
-		return;
-	}
 	state_folder_uids(account->state, record->folder_id, &known);
-	uid_set_copy(&unknown, &view->listing);
+	uid_set_copy(&unknown, listing);
 	uid_set_remove_set(&unknown, &known);
 	first = uid_set_next(&unknown, 1);
-	if (first != 0) {
+	if (first != 0)
 		uid_set_remove_range(&record->frontier, first, UINT32_MAX);
-		folder->gap_count++;
-		account->wants_again |= is_gap_open(folder);
-	} else {
-		folder->gap_count = 0;
-	}
 	uid_set_finish(&unknown);
 	uid_set_finish(&known);
+	return first != 0;
+}
+
+/* A message given up by us that is there all the same: enumerated anew from
+   there on, for of what lies below the frontier only changes are told. And one
+   that is not told of: STATUS is as it was, and nothing else asks again. */
+static void find_gap(struct account *account, struct account_folder *folder,
+	const struct remote_view *view)
+{
+	bool has_gap = view->untold_count > 0;
+
+	if (view->has_listing)
+		has_gap |= cut_frontier(account, folder, &view->listing);
+	folder->gap_count = has_gap ? folder->gap_count + 1 : 0;
+	account->wants_again |= is_gap_open(folder);
 }
 
 /* One observation, written down in several transactions. */
@@ -498,8 +502,10 @@ static bool is_off_count(struct account *account,
 	const struct account_folder *folder, const struct remote_view *view)
 {
 	return !view->has_listing &&
-		state_folder_remote_count(account->state,
-			folder->record.folder_id) != view->message_count;
+		state_folder_remote_count(
+			account->state, folder->record.folder_id) +
+			view->untold_count !=
+		view->message_count;
 }
 
 /* From the first rows on the record says whose UIDs they have; UIDNEXT comes

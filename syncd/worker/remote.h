@@ -165,6 +165,9 @@ struct remote_view {
 	/* Count check failed and no listing was to be had: absences of this
 	   view prove nothing. */
 	bool is_doubtful;
+	/* New ones that are there and were not told in full, though asked for
+	   twice: uid_next is the first of them. */
+	uint64_t untold_count;
 	/* Changed and new ones, by UID: those that no sink took. */
 	struct remote_message *messages;
 	size_t message_row_count;

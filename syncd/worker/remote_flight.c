@@ -230,13 +230,16 @@ static unsigned note_mailbox(
 		return REMOTE_OWNS_EXISTS;
 	}
 	if (response->kind == IMAP_RESPONSE_EXPUNGE) {
+		remote->expunge_count++;
 		remote->exists = less(remote->exists, 1);
 		return REMOTE_OWNS_EXPUNGE;
 	}
 	if (response->kind == IMAP_RESPONSE_VANISHED) {
-		if (!response->vanished.is_earlier)
-			remote->exists = less(remote->exists,
-				list_count(&response->vanished.uids));
+		if (response->vanished.is_earlier)
+			return REMOTE_OWNS_EXPUNGE;
+		remote->expunge_count++;
+		remote->exists = less(
+			remote->exists, list_count(&response->vanished.uids));
 		return REMOTE_OWNS_EXPUNGE;
 	}
 	return response->kind == IMAP_RESPONSE_FETCH ? REMOTE_OWNS_FETCH : 0;

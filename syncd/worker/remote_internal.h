@@ -118,7 +118,8 @@ struct remote {
 	struct remote_answer goodbye;
 
 	struct remote_selection selection;
-	uint32_t exists; /* in the selected mailbox, now */
+	uint32_t exists;        /* in the selected mailbox, now */
+	uint64_t expunge_count; /* answers that told of expunges, ever */
 	size_t skipped_count;
 	bool has_late_uids; /* UIDs come behind the bodies here */
 	bool is_cyrus;      /* so says its ID */

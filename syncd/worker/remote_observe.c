@@ -26,8 +26,11 @@ struct observation {
 	struct remote_rows rows;
 	struct uid_set present; /* UIDs of all rows, those handed over too */
 	struct uid_set told;    /* those told in full */
+	/* New ones by a second witness: FETCH may leave some out. */
+	struct uid_set searched;
 	struct remote_call *selecting;
-	bool is_selected; /* the SELECT is done */
+	bool is_selected;       /* the SELECT is done */
+	uint64_t expunge_count; /* as of then */
 	bool has_broken;
 };
 
@@ -67,6 +70,7 @@ static bool handle_done(struct remote_flight *flight, struct remote_call *call,
 	remote_note_selected(
 		flight->remote, observation->known->wire_name, call);
 	observation->is_selected = true;
+	observation->expunge_count = flight->remote->expunge_count;
 	return true;
 }
 
@@ -421,6 +425,7 @@ static uint64_t count_new(const struct observation *observation)
 	uint64_t count;
 
 	uid_set_copy(&fresh, &observation->present);
+	uid_set_add_set(&fresh, &observation->searched);
 	if (observation->low > 1)
 		uid_set_remove_range(&fresh, 1, observation->low - 1);
 	count = uid_set_count(&fresh);
@@ -440,6 +445,47 @@ static bool counts_agree(const struct observation *observation)
 	return vanished <= known->message_count &&
 		known->message_count - vanished + fresh ==
 		observation->remote->exists;
+}
+
+/* Some went while the others were told: then one that was left out is not
+   missed in the count. */
+static bool has_shrunk(const struct observation *observation)
+{
+	return observation->remote->expunge_count != observation->expunge_count;
+}
+
+/* Each UID that was given out since is told of, there or gone: no new message
+   can have been left out. */
+static bool is_new_range_told(const struct observation *observation)
+{
+	uint32_t uid_next = observation->remote->selection.uid_next;
+	struct uid_set told = { 0 };
+	uint64_t count;
+
+	if (observation->remote->exists == 0)
+		return true;
+	if (uid_next == 0 || uid_next <= observation->low)
+		return uid_next != 0;
+	uid_set_copy(&told, &observation->present);
+	uid_set_add_set(&told, &observation->view->vanished);
+	if (observation->low > 1)
+		uid_set_remove_range(&told, 1, observation->low - 1);
+	uid_set_remove_range(&told, uid_next, UINT32_MAX);
+	count = uid_set_count(&told);
+	uid_set_finish(&told);
+	return count == uid_next - observation->low;
+}
+
+/* One that was left out and one that went without a word are none in the
+   count. False: only a listing tells. */
+static bool search_new(struct observation *observation)
+{
+	struct error ignored = { 0 };
+
+	return is_new_range_told(observation) ||
+		(remote_search(observation->remote, observation->low,
+			 &observation->searched, &ignored) &&
+			counts_agree(observation));
 }
 
 static bool take_listing(struct observation *observation, struct uid_set *uids)
@@ -476,8 +522,10 @@ static bool list_by_fetch(struct observation *observation, struct error *error)
 	bool is_done;
 
 	uid_set_add_range(&all, 1, REMOTE_UID_MAX);
+	observation->expunge_count = observation->remote->expunge_count;
 	is_done = remote_rows_fetch(&rows, &all, "(UID)", error) &&
-		note_uids(&rows, error) && take_listing(observation, &uids);
+		note_uids(&rows, error) && !has_shrunk(observation) &&
+		take_listing(observation, &uids);
 	uid_set_finish(&uids);
 	uid_set_finish(&all);
 	return is_done;
@@ -500,10 +548,14 @@ static bool make_listing(struct observation *observation, struct error *error)
 		observation->rung == RUNG_EVERYTHING;
 	struct error failure = { 0 };
 
-	if (lists_all && take_listing(observation, &observation->present))
-		return true;
-	if (!lists_all && !observation->has_broken && counts_agree(observation))
-		return true;
+	if (!has_shrunk(observation)) {
+		if (lists_all &&
+			take_listing(observation, &observation->present))
+			return true;
+		if (!lists_all && !observation->has_broken &&
+			counts_agree(observation) && search_new(observation))
+			return true;
+	}
 	if (list_by_search(observation, &failure) ||
 		(!observation->remote->is_dead &&
 			list_by_fetch(observation, &failure)))
@@ -520,6 +572,7 @@ static void find_missing(
 	const struct observation *observation, struct uid_set *missing)
 {
 	uid_set_copy(missing, &observation->present);
+	uid_set_add_set(missing, &observation->searched);
 	if (observation->view->has_listing)
 		uid_set_add_set(missing, &observation->view->listing);
 	if (observation->low > 1)
@@ -550,6 +603,7 @@ static bool fetch_missing(struct observation *observation, struct error *error)
 	view->uid_next = find_uid_next(observation);
 	if (!uid_set_is_empty(&missing))
 		view->uid_next = uid_set_next(&missing, 1);
+	view->untold_count = uid_set_count(&missing);
 	uid_set_finish(&missing);
 	return is_done;
 }
@@ -647,6 +701,7 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	}
 	uid_set_finish(&observation.present);
 	uid_set_finish(&observation.told);
+	uid_set_finish(&observation.searched);
 	if (is_done)
 		*view_out = view;
 	else

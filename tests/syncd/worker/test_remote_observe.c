@@ -300,6 +300,86 @@ static void test_the_frontier_stops_at_what_was_not_told(void **state)
 	script_add(&scene.script, "UID FETCH 6 (", "% OK\r\n");
 	observe(&scene, &known, &view);
 	assert_int_equal(view.uid_next, 6);
+	assert_int_equal(view.untold_count, 1);
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
+/* One went without a word and one that came is left out: as many as before.
+   What UIDNEXT leaves room for tells. */
+static void test_new_ones_left_out_are_searched_for(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+	struct remote_known known = KNOWN;
+
+	(void)state;
+	known.uid_next = 15;
+	script_init(&scene.script, "CONDSTORE");
+	script_add(&scene.script, "SELECT box (CONDSTORE)",
+		SELECTED(MODSEQ_50) "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 1:14 (", "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 15:4294967295 (", "% OK\r\n");
+	script_add(&scene.script, "UID SEARCH UID 15:4294967295",
+		"* SEARCH 19\r\n% OK\r\n");
+	script_add(
+		&scene.script, "UID SEARCH ALL", "* SEARCH 5 19\r\n% OK\r\n");
+	script_add(&scene.script, "UID FETCH 19 (",
+		"* 2 FETCH (UID 19 FLAGS () RFC822.SIZE 9 "
+		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n% OK\r\n");
+	observe(&scene, &known, &view);
+	assert_true(view.has_listing);
+	assert_int_equal(uid_set_count(&view.listing), 2);
+	assert_int_equal(view.message_row_count, 1);
+	assert_int_equal(view.uid_next, 20);
+	assert_int_equal(view.untold_count, 0);
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
+/* UID 18 was bound by a receipt, and went. */
+static void test_new_ones_told_of_are_not_searched_for(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+	struct remote_known known = KNOWN;
+
+	(void)state;
+	known.uid_next = 18;
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT box (QRESYNC (7 40))",
+		SELECTED(MODSEQ_50) "* VANISHED (EARLIER) 18\r\n% OK\r\n");
+	script_add(&scene.script, "UID FETCH 18:4294967295",
+		"* 2 FETCH (UID 19 FLAGS () MODSEQ (49) RFC822.SIZE 9 "
+		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n% OK\r\n");
+	observe(&scene, &known, &view);
+	assert_false(view.has_listing || view.is_doubtful);
+	assert_int_equal(view.message_row_count, 1);
+	assert_int_equal(view.uid_next, 20);
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
+/* UID 5 is told and goes, UID 6 is left out: as many as there are. */
+static void test_a_listing_some_vanish_from_is_none(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+	struct remote_known known = KNOWN;
+
+	(void)state;
+	known.highest_modseq = 0;
+	script_init(&scene.script, "");
+	script_add(&scene.script, "SELECT box\r\n", SELECTED("") "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 1:19 (UID FLAGS)",
+		"* 1 FETCH (UID 5 FLAGS ())\r\n% OK\r\n");
+	script_add(&scene.script, "UID FETCH 20:4294967295",
+		"* 1 EXPUNGE\r\n% OK\r\n");
+	script_add(&scene.script, "UID SEARCH ALL", "* SEARCH 6\r\n% OK\r\n");
+	observe(&scene, &known, &view);
+	assert_true(view.has_listing);
+	assert_true(uid_set_contains(&view.listing, 6));
+	assert_false(uid_set_contains(&view.listing, 5));
 	remote_view_finish(&view);
 	scene_close(&scene);
 }
@@ -513,6 +593,9 @@ int main(void)
 			test_a_bound_uid_that_is_still_to_come_is_a_new_epoch),
 		cmocka_unit_test(test_without_modseqs_all_flags_are_read),
 		cmocka_unit_test(test_the_frontier_stops_at_what_was_not_told),
+		cmocka_unit_test(test_new_ones_left_out_are_searched_for),
+		cmocka_unit_test(test_new_ones_told_of_are_not_searched_for),
+		cmocka_unit_test(test_a_listing_some_vanish_from_is_none),
 		cmocka_unit_test(test_a_mailbox_without_uidvalidity_is_refused),
 		cmocka_unit_test(test_rows_of_a_big_mailbox_are_handed_over),
 		cmocka_unit_test(
