@@ -184,10 +184,26 @@ static enum place place_of(enum presence presence, uint32_t folder_id,
 	return PLACE_UNKNOWN;
 }
 
+/* Not found when the server renumbered its messages, and gone here since:
+   nobody has it, and nothing is left to be held for a person. */
+static bool is_lost_on_both_sides(const struct view *view)
+{
+	const struct folder_policy *folder =
+		policy_folder(view->policy, view->pair->remote.folder_id);
+
+	return view->pair->hold == HOLD_EPOCH &&
+		view->local == PRESENCE_ABSENT &&
+		view->remote == PRESENCE_UNKNOWN &&
+		view->pair->remote.uid == 0 &&
+		(folder == NULL || !folder->is_held);
+}
+
 static enum rule find_rule(const struct view *view)
 {
 	const struct pair *pair = view->pair;
 
+	if (is_lost_on_both_sides(view))
+		return RULE_FORGET;
 	if (pair->hold == HOLD_EPOCH || !view_is_open(view))
 		return RULE_WAIT;
 	if (!pair->synced.is_set)

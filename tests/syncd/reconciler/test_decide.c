@@ -355,6 +355,37 @@ static void test_only_a_lost_uid_stops_a_pair(void **state)
 	}
 }
 
+/* Lost when the server renumbered its messages, and removed here since. */
+static void test_what_is_on_neither_side_is_not_held_for_ever(void **state)
+{
+	static const struct {
+		char local, folder;
+		bool is_complete;
+		enum existence existence;
+	} cases[] = {
+		{ '-', 'A', true, EXISTENCE_FORGET },
+		{ '-', 'U', true, EXISTENCE_FORGET }, /* removed, too */
+		/* It may have been moved, or be matched yet. */
+		{ '-', 'A', false, EXISTENCE_WAIT },
+		{ '-', 'H', true, EXISTENCE_WAIT },
+		{ '?', 'A', true, EXISTENCE_WAIT },
+		{ 'A', 'A', true, EXISTENCE_WAIT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		const char places[] = { 'A', cases[i].local, '?', '\0' };
+		struct policy policy = POLICY;
+		struct pair pair = pair_make(places);
+
+		pair.hold = HOLD_EPOCH;
+		pair.remote.folder_id = folder_of(cases[i].folder);
+		policy.local_is_complete = cases[i].is_complete;
+		assert_int_equal(
+			decide(&pair, &policy).existence, cases[i].existence);
+	}
+}
+
 static void test_flags_go_both_ways_and_along_with_a_move(void **state)
 {
 	static const char *const places[] = { "AAA", "ABA", "AAB", "ABB",
@@ -469,6 +500,8 @@ int main(void)
 		cmocka_unit_test(
 			test_without_the_barriers_nothing_is_removed_or_added),
 		cmocka_unit_test(test_only_a_lost_uid_stops_a_pair),
+		cmocka_unit_test(
+			test_what_is_on_neither_side_is_not_held_for_ever),
 		cmocka_unit_test(test_flags_go_both_ways_and_along_with_a_move),
 		cmocka_unit_test(test_equal_sides_are_only_recorded),
 		cmocka_unit_test(test_what_is_held_for_nothing_is_released),
