@@ -73,6 +73,8 @@ static enum fate judge_remote_only(const struct folder *folder)
 {
 	const struct folder_record *record = folder->record;
 
+	if (record != NULL && record->is_undecided)
+		return FATE_HOLD;
 	if (record != NULL && record->had_local && !is_inbox(folder) &&
 		record->is_removable_remote)
 		return FATE_DROP_REMOTE;
@@ -83,7 +85,7 @@ static enum fate judge_local_only(const struct folder *folder)
 {
 	const struct folder_record *record = folder->record;
 
-	if (is_inbox(folder))
+	if (is_inbox(folder) || (record != NULL && record->is_undecided))
 		return FATE_HOLD;
 	if (record != NULL && record->had_remote && record->is_removable_local)
 		return FATE_DROP_LOCAL;

@@ -35,6 +35,8 @@ struct folder_record {
 	   gone on one side may go on the other. */
 	bool is_removable_local;
 	bool is_removable_remote;
+	bool is_undecided; /* what it holds is to be looked at first, should one
+			      side only have it: neither made nor removed */
 	bool is_held; /* for another reason than FOLDER_HOLD, which is found
 			 anew each time */
 };

@@ -393,8 +393,9 @@ static bool is_remote_removable(
 	return is_removable;
 }
 
-/* Gone on one side, and what the other has is not known yet: no reason to make
-   it anew, nor to remove it. Decided when it was looked at. */
+/* Under the name on record it is gone on one side, and what the other has is
+   not known yet. Unless it was only renamed, that is no reason to make it anew,
+   nor to remove it. Decided when it was looked at. */
 static bool is_undecided(struct mailboxes_round *round,
 	const struct account_folder *folder, const struct folder_record *record)
 {
@@ -458,9 +459,9 @@ static struct folder_record *records(struct mailboxes_round *round)
 				record->state == FOLDER_EMPTYING_REMOTE,
 			.is_held = record->state == FOLDER_HELD,
 		};
-		if (is_undecided(round, folder, &records[i]) ||
-			is_unmounted(account, folder))
-			records[i].is_held = true;
+		records[i].is_undecided =
+			is_undecided(round, folder, &records[i]);
+		records[i].is_held |= is_unmounted(account, folder);
 		if (records[i].had_remote && !folder->is_listed)
 			records[i].is_removable_local =
 				is_local_removable(account, folder);

@@ -104,8 +104,8 @@ static void write_plan(struct buf *buf, const struct folders_plan *plan)
 	}
 }
 
-/* Letters of a record: l, r removable there; L, R was never there; h held;
-   N no agreed path. Of a mailbox: n not selectable. */
+/* Letters of a record: l, r removable there; L, R was never there; h held; u
+   undecided; N no agreed path. Of a mailbox: n not selectable. */
 static struct folders_input read_row(struct arena *arena, const struct row *row)
 {
 	struct word words[FOLDER_COUNT_MAX] = { 0 };
@@ -148,6 +148,7 @@ static struct folders_input read_row(struct arena *arena, const struct row *row)
 			.had_local = strchr(letters, 'L') == NULL,
 			.is_removable_local = strchr(letters, 'l') != NULL,
 			.is_removable_remote = strchr(letters, 'r') != NULL,
+			.is_undecided = strchr(letters, 'u') != NULL,
 			.is_held = strchr(letters, 'h') != NULL,
 		};
 	}
@@ -283,6 +284,10 @@ static void test_an_interrupted_rename_is_finished(void **state)
 		/* What is below it went along. */
 		{ "A#i A/x#j", "A-renaming-1@1 A-renaming-1/x@2",
 			"A#i@1 A/x#j@2", "rename-local 1 A-renaming-1 > A" },
+		/* The second of three was carried out, not recorded. Looked at
+		   under the old names they would seem undecided. */
+		{ "B-renaming-1#j B#i", "B@1 A@2", "A#i@1!u B-renaming-1#j@2!u",
+			"record 1 A > B, rename-remote 2 B-renaming-1 > A" },
 		/* Carried out here, not recorded, and the server gives no
 		   identity: by then both have the new name. */
 		{ "B:8", "B@1", "A:7@1", "record 1 A > B" },
@@ -312,6 +317,10 @@ static void test_a_folder_that_is_gone_goes_only_when_it_may(void **state)
 		{ "", "B@1", "A#i@1", "record 1 A > B, create-remote 1 B" },
 		/* When that name is on record for another, later. */
 		{ "B#i", "", "A#i@1!r B#j@2", "forget 2 B, empty-remote 1 B" },
+		/* What the other side has is not known yet. */
+		{ "", "A@1", "A@1!ul", "" },
+		{ "A", "", "A@1!ur", "" },
+		{ "B#i", "", "A#i@1!u", "" },
 		/* The record says it was never there. */
 		{ "", "A@1", "A@1!lR", "create-remote 1 A" },
 		{ "A", "", "A!rL", "create-local 1 A" },
