@@ -37,7 +37,7 @@ static void usage(void)
 		"       simulate --scenario NAME|NUMBER [--show]\n"
 		"       simulate --scenarios [--jobs N]\n"
 		"       simulate --sweep NAME|all [--stride K] [--jobs N]\n"
-		"       simulate --crash NAME/CASE/STEP/KIND [--show]\n"
+		"       simulate --crash NAME/CASE/STEP|CALL:N/KIND [--show]\n"
 		"WHAT: nothing, or some of equal, lesser, quirks, operator,\n"
 		"      failures, folders, in-place, daemon; with\n"
 		"      commas\n",

@@ -46,9 +46,13 @@ const struct scenario *scenario_at(size_t index);
 const struct scenario *scenario_find(const char *text);
 unsigned scenario_variants(const struct scenario *scenario);
 
-/* A crash at one call of the run; step 0 = none. */
+/* A crash at one call of the run: of this number, or the `nth` of this name
+   behind the given, which stays the same when the product makes other calls
+   elsewhere. Step 0 and no name = none. */
 struct scene_crash {
 	uint64_t step;
+	const char *call;
+	unsigned nth;
 	enum event event;
 };
 

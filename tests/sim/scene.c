@@ -188,9 +188,12 @@ void scene_begin(struct world *world)
 	sim_server_counts(&scene.counts);
 	buf_clear(&scene.log);
 	scene.fired = 0;
-	if (scene.first_step == 0)
-		scene.first_step = world->step;
 	seam_log("==== given");
+	if (scene.first_step != 0)
+		return;
+	scene.first_step = world->step;
+	world->sweep_call = scene.crash->call;
+	world->sweep_left = scene.crash->nth;
 }
 
 void scene_given(struct world *world)
@@ -256,6 +259,8 @@ void scene_end(struct world *world)
 		world_violation(
 			0, "no %s ever came", scene.triggers[0].call.name);
 	scene_forget();
+	if (world->sweep_call != NULL)
+		world_violation(0, "no %s to crash in", world->sweep_call);
 	/* It would be too late. */
 	world->sweep_step = 0;
 	seam_log("==== quiet");
@@ -306,7 +311,8 @@ static void begin(const struct scene_crash *crash)
 	scene.fired = 0;
 	scene.command[0] = '\0';
 	scene.first_step = scene.last_step = 0;
-	scene.is_swept = crash->step != 0;
+	scene.crash = crash;
+	scene.is_swept = crash->step != 0 || crash->call != NULL;
 	buf_clear(&scene.log);
 	scene_forget_places();
 }
@@ -326,6 +332,7 @@ void scenario_run(const struct scenario *scenario, unsigned variant,
 	world_begin(&world, scenario->number * 100 + variant, &kind, &none);
 	world.shows = shows;
 	world.sweep_step = crash->step;
+	world.sweep_call = NULL;
 	world.sweep_event = crash->event;
 	world.script = follow;
 	world.listener = listen;

@@ -34,6 +34,7 @@ struct scene {
 	struct scene_place places[ORACLE_NUMBER_MAX];
 	struct sim_server_counts counts; /* at scene_given() */
 	uint64_t first_step, last_step;
+	const struct scene_crash *crash;
 	bool is_swept; /* a crash is tried */
 };
 

@@ -41,13 +41,15 @@ struct sweep {
 
 /* ---- One crash ---- */
 
-static bool crash(
-	const struct course *course, uint64_t step, size_t kind, bool shows)
+static bool crash(const struct course *course, uint64_t step, size_t kind)
 {
-	const struct scene_crash crash = { step, KINDS[kind].event };
+	const struct scene_crash crash = {
+		.step = step,
+		.event = KINDS[kind].event,
+	};
 	struct scene_result result;
 
-	scenario_run(course->scenario, course->variant, &crash, shows, &result);
+	scenario_run(course->scenario, course->variant, &crash, false, &result);
 	if (!result.is_good)
 		printf("%s/%u/%" PRIu64 "/%s: %s\n", course->scenario->name,
 			course->variant, step, KINDS[kind].name,
@@ -61,7 +63,7 @@ static bool crash(
 static bool crash_at(const struct course *course, uint64_t index)
 {
 	return crash(course, course->first_step + 1 + index / KIND_COUNT,
-		(size_t)(index % KIND_COUNT), false);
+		(size_t)(index % KIND_COUNT));
 }
 
 static int run_batch(const struct course *course, uint64_t first, uint64_t end,
@@ -223,27 +225,48 @@ static char *take_part(char **text)
 	return part;
 }
 
+/* "CALL:N", or a number. */
+static bool read_place(char *text, struct scene_crash *crash)
+{
+	char *colon = strrchr(text, ':');
+	uint64_t nth;
+
+	if (colon == NULL)
+		return number_parse_u64(text, strlen(text), &crash->step);
+	*colon = '\0';
+	if (!number_parse_u64(colon + 1, strlen(colon + 1), &nth) || nth == 0)
+		return false;
+	crash->call = text;
+	crash->nth = (unsigned)nth;
+	return true;
+}
+
 int sweep_run_one(const char *crash_name, bool shows)
 {
 	char *text = alloc_text(crash_name), *rest = text;
-	struct course course = {
-		.scenario = scenario_find(take_part(&rest)),
-	};
+	const struct scenario *scenario = scenario_find(take_part(&rest));
 	const char *variant = take_part(&rest);
-	const char *step = take_part(&rest);
+	char *place = take_part(&rest);
 	size_t kind = find_kind(rest);
-	uint64_t number = 0, place = 0;
-	bool is_known = course.scenario != NULL && kind < KIND_COUNT &&
+	uint64_t number = 0;
+	struct scene_crash crash = { 0 };
+	struct scene_result result = { 0 };
+	bool is_known = scenario != NULL && kind < KIND_COUNT &&
 		number_parse_u64(variant, strlen(variant), &number) &&
-		number_parse_u64(step, strlen(step), &place);
-	bool is_good;
+		number < scenario_variants(scenario) &&
+		read_place(place, &crash);
 
-	free(text);
-	if (!is_known) {
+	if (is_known) {
+		crash.event = KINDS[kind].event;
+		scenario_run(
+			scenario, (unsigned)number, &crash, shows, &result);
+	} else {
 		(void)fprintf(stderr, "no crash '%s'\n", crash_name);
-		return 64;
 	}
-	course.variant = (unsigned)number;
-	is_good = crash(&course, place, kind, shows);
-	return is_good ? 0 : 1;
+	free(text);
+	if (is_known && !result.is_good)
+		printf("%s: %s\n", crash_name, result.failure);
+	if (!is_known)
+		return 64;
+	return result.is_good ? 0 : 1;
 }

@@ -11,7 +11,8 @@
  */
 int sweep_run(const char *name, unsigned stride, unsigned jobs);
 
-/* "NAME/CASE/STEP/KIND", as a sweep prints it. */
+/* "NAME/CASE/STEP/KIND", as a sweep prints it; STEP may be "CALL:N", too: the
+   N-th call of that name behind the given. Exit code. */
 int sweep_run_one(const char *crash, bool shows);
 
 #endif

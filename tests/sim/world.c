@@ -181,6 +181,16 @@ static void sweep(struct world *world)
 		choices_mix(world->seed ^ world->step) + world->sweep_event);
 }
 
+/* Chosen by its name, it is one of its number from here on. */
+static void find_swept_call(struct world *world, const char *call)
+{
+	if (world->sweep_call == NULL || strcmp(world->sweep_call, call) != 0 ||
+		--world->sweep_left > 0)
+		return;
+	world->sweep_call = NULL;
+	world->sweep_step = world->step;
+}
+
 static int follow_script(
 	struct world *world, enum seam seam, const char *call, bool can_fail)
 {
@@ -204,6 +214,7 @@ int seam_before(enum seam seam, const char *call, bool can_fail)
 		world_violation(25, "no end after %llu steps",
 			(unsigned long long)world->step);
 	world->pending = EVENT_NOTHING;
+	find_swept_call(world, call);
 	if (world->sweep_step == world->step) {
 		sweep(world);
 		error = happen(world, world->sweep_event, seam, call, can_fail);

@@ -77,6 +77,10 @@ struct world {
 	 */
 	uint64_t sweep_step;
 	enum event sweep_event;
+	/* Or at the `sweep_left`-th call of this name from now on: NULL = not
+	   yet, or not any more. */
+	const char *sweep_call;
+	unsigned sweep_left;
 	/* A script, asked before each call and after it (tests/sim/scenario.h),
 	   and told each line of the transcript. NULL = none. */
 	enum event (*script)(const char *call, bool is_after);
