@@ -308,6 +308,19 @@ static bool commit_rename(struct mailboxes_round *round, enum journal_side side,
 	return state_commit(round->account->state, error);
 }
 
+/* A rename of ours that a crash kept from being recorded may not be durable: a
+   power cut would take the name back that the state has. */
+static bool sync_new_name(struct mailboxes_round *round,
+	const struct account_folder *folder, struct error *error)
+{
+	for (size_t i = 0; i < round->local_count; i++)
+		if (round->local[i].inode == folder->record.inode &&
+			round->local[i].device == folder->record.device)
+			return maildir_sync_disk(round->account->maildir,
+				round->local[i].path, error);
+	return true;
+}
+
 /* What is below it has operations of its own. */
 static bool record_rename(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
@@ -319,7 +332,9 @@ static bool record_rename(struct mailboxes_round *round,
 
 	if (folder == NULL)
 		return true;
-	if (!begin_rename(round, JOURNAL_REMOTE, operation, error))
+	maildir_forget_descriptors(round->account->maildir);
+	if (!sync_new_name(round, folder, error) ||
+		!begin_rename(round, JOURNAL_REMOTE, operation, error))
 		return false;
 	if (mailbox != NULL)
 		folder->record.mailbox =

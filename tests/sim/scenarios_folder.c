@@ -434,9 +434,7 @@ const struct scenario scenarios_folder[] = {
 	{ .number = 53,
 		.name = "names-in-circles",
 		.play = circles,
-		.variant_count = 6,
-		.not_swept = "a crash between two renames on the server may "
-			     "leave a folder held" },
+		.variant_count = 6 },
 	{ .number = 54,
 		.name = "folder-removed-with-unseen-mail",
 		.play = removed_with_unseen,
