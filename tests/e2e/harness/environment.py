@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
+RESERVED = []  # ports, for as long as this process runs
 
 
 class Failure(Exception):
@@ -46,11 +48,40 @@ def remove_tree(path):
         time.sleep(0.1)
 
 
+def first_port_of_connections():
+    limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    return int(limits.split()[0])
+
+
+def try_to_bind(family, address):
+    """The socket that has the address now, or None."""
+    held = socket.socket(family)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(address)
+    except OSError:
+        held.close()
+        return None
+    return held
+
+
 def free_port():
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Free whenever the caller's server is away, as long as this process runs:
+    none that the kernel gives to connections, and none that another test
+    took, which a name for the whole machine shows."""
+    while True:
+        port = random.SystemRandom().randrange(
+            10_000, first_port_of_connections())
+        reserved = try_to_bind(
+            socket.AF_UNIX, f"\0mailtwin-test-port-{port}")
+        if not reserved:
+            continue
+        listener = try_to_bind(socket.AF_INET, ("127.0.0.1", port))
+        if listener:
+            listener.close()
+            RESERVED.append(reserved)
+            return port
+        reserved.close()
 
 
 def unprivileged_user():
