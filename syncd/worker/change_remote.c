@@ -558,7 +558,7 @@ static bool remove_verified(struct group *group, struct account_folder *folder,
 	if (!abilities->has_uidplus)
 		return mark_only(group, uids, error);
 	return count_removed(group, folder, uids, error) &&
-		note_stored(group, uids, error) &&
+		note_done(group, uids, error) &&
 		expunge(group, folder, uids, error);
 }
 

@@ -28,7 +28,7 @@ void seam_after(enum seam seam, const char *call);
 uint32_t seam_choose(uint32_t limit);
 
 /* The world's clock. */
-int64_t seam_wall_ns(void); /* since 1970; may jump */
+int64_t seam_wall_ns(void);       /* since 1970; may jump */
 uint64_t seam_monotonic_ms(void); /* a power cut does not set it back */
 uint64_t seam_up_ms(void);        /* since the machine was started */
 /* The product sleeps: both clocks go on by as much. */

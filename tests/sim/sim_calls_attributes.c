@@ -307,9 +307,9 @@ int sim_clock_gettime(clockid_t clock, struct timespec *time_out)
 	bool is_wall =
 		clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
 
-	*time_out = time_of(is_wall
-			? seam_wall_ns()
-			: (int64_t)seam_up_ms() * (SECOND_NS / 1000));
+	*time_out =
+		time_of(is_wall ? seam_wall_ns()
+				: (int64_t)seam_up_ms() * (SECOND_NS / 1000));
 	return 0;
 }
 
