@@ -287,38 +287,84 @@ static bool end_half_move(struct account *account,
 		MAILDIR_DONE;
 }
 
-/* The inode is known from elsewhere: moved, when the old name is gone. File
-   systems give the inode of a removed file to the next one at once, so the
-   bytes decide wherever they are known. */
-static bool see_moved(
-	struct account *account, struct sighting *sighting, struct pair *pair)
+enum moved {
+	MOVED_HERE,
+	MOVED_NOT,     /* another file */
+	MOVED_AGAIN,   /* renamed since: another event tells where to */
+	MOVED_UNKNOWN, /* `error` is set */
+};
+
+/* The file that is known by that inode may have its old name, still. */
+static enum moved look_for_old_name(struct account *account,
+	const struct sighting *sighting, const struct pair *pair,
+	struct error *error)
 {
 	struct maildir_place old = local_place(account, pair);
 	struct maildir_file file;
-	struct error error = { 0 };
+
+	if (pair->local.presence != PRESENCE_PRESENT)
+		return MOVED_HERE;
+	switch (maildir_stat(account->maildir, &old, &file, error)) {
+	case MAILDIR_MISSING:
+		return MOVED_HERE;
+	case MAILDIR_DONE:
+		return end_half_move(account, sighting, pair, &file)
+			? MOVED_HERE
+			: MOVED_NOT;
+	case MAILDIR_EXISTS:
+	case MAILDIR_REFUSED:
+	case MAILDIR_ERROR:
+		break;
+	}
+	return MOVED_UNKNOWN;
+}
+
+/* The inode is known from elsewhere: moved, when the old name is gone. File
+   systems give the inode of a removed file to the next one at once, so the
+   bytes decide wherever they are known. */
+static enum moved see_moved(struct account *account, struct sighting *sighting,
+	struct pair *pair, struct error *error)
+{
+	struct error failure = { 0 };
+	enum bytes bytes = BYTES_SAME;
+	enum moved moved;
 
 	if (pair->local.size != sighting->file.size ||
 		pair->local.mtime != sighting->file.mtime)
-		return false;
-	if (pair->local.presence == PRESENCE_PRESENT)
-		switch (maildir_stat(account->maildir, &old, &file, &error)) {
-		case MAILDIR_MISSING:
-			break;
-		case MAILDIR_DONE:
-			if (end_half_move(account, sighting, pair, &file))
-				break;
-			return false;
-		case MAILDIR_EXISTS:
-		case MAILDIR_REFUSED:
-		case MAILDIR_ERROR:
-			return false;
-		}
+		return MOVED_NOT;
+	moved = look_for_old_name(account, sighting, pair, error);
+	if (moved != MOVED_HERE)
+		return moved;
+	if (pair->content.has_hash)
+		bytes = compare_bytes(account, sighting, pair, &failure);
+	if (bytes == BYTES_GONE)
+		return MOVED_AGAIN;
 	/* The bytes of one that cannot be read tell nothing against it. */
-	if (pair->content.has_hash &&
-		compare_bytes(account, sighting, pair, &error) == BYTES_OTHER)
-		return false;
+	if (bytes == BYTES_OTHER)
+		return MOVED_NOT;
 	put_seen(account, sighting, pair, "moved");
 	local_doubt(account, pair);
+	return MOVED_HERE;
+}
+
+/* Its name is in no record. */
+static bool see_unknown(
+	struct account *account, struct sighting *sighting, struct error *error)
+{
+	struct pair pair;
+
+	if (state_pair_by_inode(account->state, sighting->file.device,
+		    sighting->file.inode, sighting->arena, &pair))
+		switch (see_moved(account, sighting, &pair, error)) {
+		case MOVED_HERE:
+		case MOVED_AGAIN:
+			return true;
+		case MOVED_NOT:
+			break;
+		case MOVED_UNKNOWN:
+			return false;
+		}
+	put_arrival(account, sighting);
 	return true;
 }
 
@@ -424,11 +470,8 @@ bool local_see(
 	if (is_known && is_twin(account, sighting, &pair))
 		return account->is_dry_run ||
 			separate_twin(account, sighting, error);
-	if (is_known)
-		see_known(account, sighting, &pair);
-	else if (!state_pair_by_inode(account->state, sighting->file.device,
-			 sighting->file.inode, sighting->arena, &pair) ||
-		!see_moved(account, sighting, &pair))
-		put_arrival(account, sighting);
+	if (!is_known)
+		return see_unknown(account, sighting, error);
+	see_known(account, sighting, &pair);
 	return true;
 }

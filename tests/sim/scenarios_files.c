@@ -77,6 +77,27 @@ static void look_in_vain(struct world *world)
 	}
 }
 
+/* One look of the scan fails, each in turn: whether the file still has its old
+   name is not known, then, and it is not taken for another one. */
+static void unreadable_moved_unseen(struct world *world, unsigned look)
+{
+	deliver_many(world, "Work", 1, 2);
+	scene_given(world);
+	here_move(1, "Archive", false);
+	make_unreadable(1, EACCES);
+	scene_fail(SCENE_CALL("fstatat", .nth = look), EIO);
+	(void)scene_sync(world);
+	scene_forget();
+	sim_time_pass(3600000);
+	(void)scene_sync(world);
+	make_unreadable(1, 0);
+	scene_settle(world);
+	expect_in("Archive", 1, 1);
+	expect_same_file(1);
+	expect_no_transfer();
+	expect_commands("UID EXPUNGE", 0);
+}
+
 /* ---- What could not be read and turns out to be another one ---- */
 
 static void replace_by_message(
@@ -254,13 +275,17 @@ static void (*const UNREADABLE[])(struct world *world) = {
 };
 
 #define AMONG_OTHERS 4
+#define CASES        (AMONG_OTHERS + sizeof(UNREADABLE) / sizeof(UNREADABLE[0]))
+#define LOOKS        100
 
 static void unreadable(struct world *world, unsigned variant)
 {
 	if (variant < AMONG_OTHERS)
 		unreadable_among_others(world, variant);
-	else
+	else if (variant < CASES)
 		UNREADABLE[variant - AMONG_OTHERS](world);
+	else
+		unreadable_moved_unseen(world, variant + 1 - (unsigned)CASES);
 }
 
 static void guarded(struct world_kind *kind, unsigned variant)
@@ -351,8 +376,8 @@ const struct scenario scenarios_files[] = {
 		.name = "files-that-cannot-be-read",
 		.play = unreadable,
 		.prepare = guarded,
-		.variant_count = AMONG_OTHERS +
-			sizeof(UNREADABLE) / sizeof(UNREADABLE[0]) },
+		.variant_count = CASES + LOOKS,
+		.swept_count = CASES },
 	{ .number = 28,
 		.name = "unfinished-files",
 		.play = unfinished,
