@@ -86,7 +86,7 @@ static void move(struct world *world, const char *mailbox,
 
 	if (sim_mailbox(to) == NULL || strcmp(to, mailbox) == 0)
 		return;
-	oracle_moved_there(number_of(message));
+	oracle_moved(number_of(message));
 	seam_log("there: message %u moves from %s to %s", number_of(message),
 		mailbox, to);
 	(void)sim_move(mailbox, message->uid, to);
@@ -176,7 +176,7 @@ static void rename_mailbox(const char *from, const char *to)
 	if (mailbox == NULL || sim_mailbox(to) != NULL)
 		return;
 	for (size_t i = 0; i < mailbox->message_count; i++)
-		oracle_moved_there(number_of(&mailbox->messages[i]));
+		oracle_moved(number_of(&mailbox->messages[i]));
 	seam_log("there: mailbox %s is renamed to %s", from, to);
 	oracle_folder_made(to, false);
 	(void)sim_mailbox_rename(from, to);

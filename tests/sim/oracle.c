@@ -147,19 +147,6 @@ void oracle_moved(unsigned number)
 	oracle.fates[number].is_moved = true;
 }
 
-void oracle_moved_there(unsigned number)
-{
-	struct fate *fate = &oracle.fates[number];
-	struct census there;
-
-	oracle_moved(number);
-	if (!fate->is_copied)
-		return;
-	census_there(&there, false);
-	if (there.counts[number] > 1)
-		fate->split++;
-}
-
 void oracle_flagged(unsigned number, bool is_here, uint32_t flags)
 {
 	struct fate *fate = &oracle.fates[number];
@@ -428,9 +415,12 @@ static void server_changed(const char *change, const char *mailbox,
 	if (strcmp(change, "rewrite") == 0)
 		fate->rewritten++;
 	if (strcmp(change, "copy") == 0)
-		fate->is_copied = true;
-	if (strcmp(change, "renumber") == 0)
+		fate->copied++;
+	if (strcmp(change, "renumber") == 0) {
 		lose(number);
+		if (fate->copied > 0 && oracle_count_there(number) > 1)
+			fate->split++;
+	}
 	if (strcmp(change, "reuse") == 0) {
 		fate->shares_uid = true;
 		lose_all();

@@ -41,7 +41,6 @@ void oracle_touched(unsigned number);
 void oracle_flagged(unsigned number, bool is_here, uint32_t flags);
 /* Moved by somebody: without MOVE, or with answers lost, one may become two. */
 void oracle_moved(unsigned number);
-void oracle_moved_there(unsigned number);
 /* An operator changed one side as a whole: how many copies of each there were
    before, and are now. */
 void oracle_before_restore(void);

@@ -407,18 +407,19 @@ unsigned oracle_changed_allowed(const struct world *world, unsigned number)
 }
 
 /* Without MOVE a message is in two places for a moment, and somebody who moves
-   one of the two right then leaves two, each time that happens; an APPEND that
-   is committed after its connection died and whose copy is moved before it is
-   seen stays. */
+   one of the two right then leaves two, each time that happens; so does a
+   server that gives it another UID; an APPEND that is committed after its
+   connection died and whose copy is moved before it is seen stays. */
 static unsigned doubles_allowed(
 	const struct world *world, const struct fate *fate)
 {
 	bool has_no_move = (world->kind.abilities & SIM_MOVE) == 0;
 	bool is_late = (world->kind.quirks & SIM_LATE_APPEND) != 0;
+	unsigned once = fate->is_moved && (has_no_move || is_late);
+	unsigned split =
+		fate->split < fate->copied ? fate->split : fate->copied;
 
-	if (!fate->is_moved || (!has_no_move && !is_late))
-		return 0;
-	return has_no_move && fate->split > 1 ? fate->split : 1;
+	return has_no_move && split > once ? split : once;
 }
 
 static bool can_hide(const struct world *world, const struct fate *fate)

@@ -23,8 +23,8 @@ struct fate {
 	uint16_t sent, fetched, lost;
 	uint16_t before_here, before_there; /* a restore */
 	bool is_touched, is_moved;
-	bool is_copied; /* on the server, by the product */
-	/* So often somebody moved it when that had left two of it. */
+	uint16_t copied; /* on the server, by the product */
+	/* So often one got another UID when that had left two of it. */
 	uint16_t split;
 	/* So often the server changed it as it was sent; the product has seen
 	   that; it had not when it got another UID. */

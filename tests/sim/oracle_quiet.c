@@ -199,17 +199,20 @@ static void check_undone(struct world *world)
 
 /* Who moves the copy that was made without MOVE, before it is seen, leaves two
    of one message, and each goes on with flags of its own. So does what the
-   server changed and that got another UID before that was seen. */
-static bool is_split(const struct fate *fate)
+   server changed and what nothing tells to be the same. */
+static bool is_split(unsigned number)
 {
-	return (fate->is_copied && fate->is_moved) || fate->is_lost_sight_of;
+	const struct fate *fate = &oracle.fates[number];
+
+	return (fate->copied > 0 && fate->is_moved) ||
+		oracle_changed_allowed(the_world, number) > 0;
 }
 
 static void check_flags(unsigned number, uint32_t flags, const char *where)
 {
 	const struct fate *fate = &oracle.fates[number];
 
-	if (fate->made == 1 && fate->removed == 0 && !is_split(fate) &&
+	if (fate->made == 1 && fate->removed == 0 && !is_split(number) &&
 		!is_confused(the_world) &&
 		(fate->flagged_sides == FLAGGED_HERE ||
 			fate->flagged_sides == FLAGGED_THERE) &&

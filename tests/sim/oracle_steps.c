@@ -177,7 +177,7 @@ static bool has_open_intent(uint64_t mid, struct intent *intent)
    then removed the message: the source only waits for its turn. */
 static bool has_lost_copy(const struct fate *fate)
 {
-	return fate->is_copied && fate->removed > 0;
+	return fate->copied > 0 && fate->removed > 0;
 }
 
 /* Among other copies of one content it cannot be told which one is meant. */
