@@ -54,6 +54,16 @@ static bool is_waiting(const struct account *account, const struct pair *pair)
 		!remote_abilities(account->remote)->has_uidplus;
 }
 
+/* An absence that is not proven yet may be a rename that is under way. Taken
+   for gone, the message would leave its move there to a copy made here. */
+static bool may_be_here(const struct account *account, const struct pair *pair)
+{
+	return pair->local.presence == PRESENCE_PRESENT ||
+		pair->local.is_leftover ||
+		(pair->local.presence == PRESENCE_ABSENT &&
+			!account->local_is_complete);
+}
+
 static bool role_of(const struct account *account, const struct pair *pair,
 	enum match_role *role_out)
 {
@@ -69,8 +79,7 @@ static bool role_of(const struct account *account, const struct pair *pair,
 	else if (local == PRESENCE_ABSENT && remote == PRESENCE_PRESENT &&
 		!is_waiting(account, pair))
 		*role_out = MATCH_LOCAL_SUSPECT;
-	else if (remote == PRESENCE_ABSENT &&
-		(local == PRESENCE_PRESENT || pair->local.is_leftover))
+	else if (remote == PRESENCE_ABSENT && may_be_here(account, pair))
 		*role_out = MATCH_REMOTE_SUSPECT;
 	else
 		return false;

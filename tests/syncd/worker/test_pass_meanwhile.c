@@ -522,9 +522,59 @@ static void test_what_lost_events_told_is_found_by_scans(void **state)
 	end(&world, 16);
 }
 
+/* ---- A rename that is seen in halves ---- */
+
+static struct {
+	char *path, *away;
+} renamed;
+
+static void rename_half(void)
+{
+	assert_int_equal(rename(renamed.path, renamed.away), 0);
+}
+
+/* While the match asks what the arrival is. */
+static void rename_whole(void *data)
+{
+	do_deed(data);
+	if (strcmp(server.call, "fetch") == 0 &&
+		access(renamed.away, F_OK) == 0)
+		assert_int_equal(rename(renamed.away, renamed.path), 0);
+}
+
+static void test_a_copy_does_not_take_the_place_of_what_is_renamed(void **state)
+{
+	struct fake_mailbox *inbox;
+	struct world world;
+	char *file, *body;
+
+	(void)state;
+	world_init(&world, "", 1);
+	populate(&world);
+	inbox = fake_mailbox("INBOX");
+	file = local_file(&world, "INBOX", 0);
+	body = local_body(&world, "INBOX", 0);
+	renamed.path = alloc_format("%s/INBOX/%s", world.maildir, file);
+	renamed.away = alloc_format("%s/away", world.root);
+	local_deliver(&world, "Archive", body);
+	for (size_t i = 0; i < inbox->count; i++)
+		if (strcmp(inbox->messages[i].body, body) == 0)
+			fake_move(inbox, inbox->messages[i].uid,
+				fake_mailbox("Work"));
+	at_first("remote_list", rename_half);
+	server.interfere = rename_whole;
+	end(&world, 17);
+	free(renamed.path);
+	free(renamed.away);
+	free(body);
+	free(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_a_copy_does_not_take_the_place_of_what_is_renamed),
 		cmocka_unit_test(test_flagged_before_it_is_verified_it_stays),
 		cmocka_unit_test(test_flagged_after_it_was_verified_it_stays),
 		cmocka_unit_test(test_what_could_not_be_marked_is_not_expunged),
