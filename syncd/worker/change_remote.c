@@ -598,6 +598,9 @@ static bool delete_wanted(struct account *account,
 			remove_verified(&group, folder, &verified, error);
 	if (!is_done && error->code == ERROR_REFUSED)
 		end_refused(&group);
+	/* What our STORE did is to be seen before the intents are resolved. */
+	if (!is_done)
+		folder->needs_observe = true;
 	uid_set_finish(&verified.uids);
 	group_finish(&group);
 	return is_done;

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "store/watch.h"
+#include "syncd/worker/pass.h"
 #include "tests/syncd/worker/world.h"
 
 /* Its UIDs are not those a renumbered mailbox begins with. */
@@ -144,6 +145,27 @@ static void test_unmarked_after_a_cut_it_comes_back(void **state)
 		fake_touch(work, &work->messages[i]);
 	}
 	end(&world, 16);
+}
+
+/* The mark is ours: nobody says so but the flags, without CONDSTORE. */
+static void test_marked_before_a_cut_it_goes_all_the_same(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (int has_condstore = 0; has_condstore < 2; has_condstore++) {
+		world_init(&world, "", 10);
+		server.has_qresync = false;
+		server.has_condstore = has_condstore != 0;
+		populate(&world);
+		local_remove(&world, "Work", 0);
+		at_first("remote_expunge", cut_off);
+		assert_false(world_sync(&world));
+		/* The same call of `sync` tries again. */
+		world.account->wants_sweep = false;
+		assert_true(pass_run_to_end(world.account, &world.error));
+		end(&world, 15);
+	}
 }
 
 /* ---- Flags ---- */
@@ -579,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_flagged_after_it_was_verified_it_stays),
 		cmocka_unit_test(test_what_could_not_be_marked_is_not_expunged),
 		cmocka_unit_test(test_unmarked_after_a_cut_it_comes_back),
+		cmocka_unit_test(test_marked_before_a_cut_it_goes_all_the_same),
 		cmocka_unit_test(test_flags_are_set_on_what_was_looked_at),
 		cmocka_unit_test(
 			test_a_uid_of_a_renumbered_mailbox_binds_no_upload),
