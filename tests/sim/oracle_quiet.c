@@ -157,14 +157,17 @@ void oracle_quiet_look(void)
 /* ---- Undone, and lost ---- */
 
 /* Servers that take back what they said, or give new numbers, leave no way to
-   tell what was removed; a removal of most of a mailbox is held. */
+   tell what was removed, and what is missing where numbers fell is held, for
+   the server may have been put back; so is a removal of most of a mailbox. */
 static bool is_confused(const struct world *world)
 {
 	const uint32_t quirks = SIM_LATE_APPEND | SIM_FALSE_VANISHED |
 		SIM_VANISHED_TOO_MUCH | SIM_UID_REUSE;
+	struct sim_server_counts counts;
 
-	return oracle.is_blurred || world->kind.is_crowded ||
-		(world->kind.quirks & quirks) != 0 ||
+	sim_server_counts(&counts);
+	return oracle.is_blurred || counts.falls > 0 ||
+		world->kind.is_crowded || (world->kind.quirks & quirks) != 0 ||
 		world->kind.weights[EVENT_OPERATOR] > 0;
 }
 

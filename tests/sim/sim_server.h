@@ -235,6 +235,7 @@ struct sim_server_counts {
 	/* Legal ones that this client must never send: EXPUNGE without UIDs,
 	   FLAGS without a sign. */
 	uint64_t forbidden;
+	uint64_t falls; /* SELECTs that told numbers that had fallen */
 };
 void sim_server_counts(struct sim_server_counts *counts_out);
 /* The last bad or forbidden command, and why; or NULL. Borrowed. */

@@ -127,9 +127,12 @@ static struct numbers fallen_numbers(const struct sim_mailbox *mailbox)
 
 static struct numbers choose_numbers(const struct sim_mailbox *mailbox)
 {
-	if (sim_chance(SIM_FALLING_NUMBERS, 16, "numbers fall"))
-		return fallen_numbers(mailbox);
-	return (struct numbers){ mailbox->uid_next, mailbox->highest_modseq };
+	struct numbers numbers = { mailbox->uid_next, mailbox->highest_modseq };
+
+	if (!sim_chance(SIM_FALLING_NUMBERS, 16, "numbers fall"))
+		return numbers;
+	server.counts.falls++;
+	return fallen_numbers(mailbox);
 }
 
 static void write_modseq(struct sim_connection *connection,
