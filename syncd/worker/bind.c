@@ -265,6 +265,20 @@ static struct pair *mutable_pair(struct match_item *item)
 
 /* ---- Answering needs ---- */
 
+/* Renamed since it was looked at. Where it is now shows at the next look; until
+   then it may be the one that another is about to be taken for. */
+static void miss_file(struct account *account, struct match_item *item)
+{
+	struct account_folder *folder =
+		account_folder(account, item->pair->local.folder_id);
+
+	item->is_given_up = true;
+	if (folder != NULL)
+		folder->needs_scan = true;
+	account->local_is_complete = false;
+	account->wants_again = true;
+}
+
 static bool read_file(
 	struct account *account, struct match_item *item, struct error *error)
 {
@@ -278,6 +292,8 @@ static bool read_file(
 		state_pair_put(account->state, pair);
 		return state_commit(account->state, error);
 	case LOCAL_READ_MISSING:
+		miss_file(account, item);
+		return true;
 	case LOCAL_READ_BUSY:
 	case LOCAL_READ_FAILED:
 		item->is_given_up = true;
@@ -484,6 +500,21 @@ static void bind(struct account *account, struct cast *cast,
 		state_journal_settle(account->state, kept->pair->mid, "undone");
 }
 
+/* Two halves are what is left when every move is known. Of half a view one may
+   be a message that was moved, and whose old place was not looked at since:
+   with the other half taken for it there would be one too few. They are not
+   transferred before that either. */
+static bool can_bind(const struct account *account, struct cast *cast,
+	const struct match_binding *binding)
+{
+	bool are_halves = cast_find(cast, binding->arrival)->role ==
+			MATCH_LOCAL_ARRIVAL &&
+		cast_find(cast, binding->partner)->role == MATCH_REMOTE_ARRIVAL;
+
+	return !are_halves ||
+		(account->local_is_complete && account->remote_is_complete);
+}
+
 static bool write_bindings(struct account *account, struct cast *cast,
 	const struct match *match, struct error *error)
 {
@@ -492,7 +523,8 @@ static bool write_bindings(struct account *account, struct cast *cast,
 	if (!state_begin(account->state, error))
 		return false;
 	for (size_t i = 0; i < match->binding_count; i++)
-		bind(account, cast, &match->bindings[i]);
+		if (can_bind(account, cast, &match->bindings[i]))
+			bind(account, cast, &match->bindings[i]);
 	if (local_make_durable(account, error))
 		return state_commit(account->state, error);
 	state_abort(account->state);

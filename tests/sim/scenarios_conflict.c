@@ -133,12 +133,53 @@ static void move_back(struct world *world)
 	there_move(2, "Work", "Archive");
 }
 
+#define LOOKS_IN_A_PASS 6
+
+static unsigned busy_count;
+
+static void deliver_busily(struct world *world)
+{
+	if (busy_count < LOOKS_IN_A_PASS)
+		there_deliver(world, "Work", 10 + busy_count++, 0);
+}
+
+static void move_to_work(struct world *world)
+{
+	(void)world;
+	there_move(1, "Archive", "Work");
+}
+
+/* Work is busy, so that a pass has to make do with what it has seen: in the
+   last look message 1 came there, and Archive was not looked at since. What was
+   copied here is not its other half. */
+static void moved_in_the_last_look(struct world *world)
+{
+	there_deliver(world, "Archive", 1, 0);
+	scene_given(world);
+	here_copy(1, "Work", true);
+	busy_count = 0;
+	scene_do_before(SCENE_CALL("LIST", .is_every = true), deliver_busily);
+	/* Work/2024 is looked at once. */
+	scene_do_before(SCENE_CALL("SELECT", .like = "Work",
+				.nth = LOOKS_IN_A_PASS + 1),
+		move_to_work);
+	(void)scene_sync(world);
+	scene_settle(world);
+	expect_copies(1, 2);
+	for (unsigned i = 10; i < 10 + LOOKS_IN_A_PASS; i++)
+		expect_copies(i, 1);
+}
+
 /* Before the n-th command of that pass: seen in both, or in none; with OBJECTID
    and without. */
 static void moved_while_looked_at(struct world *world, unsigned variant)
 {
 	static const char *const CALLS[] = { "SELECT", "UID FETCH", "LIST" };
 
+	if (variant == 24) {
+		moved_in_the_last_look(world);
+		return;
+	}
 	there_deliver(world, "INBOX", 1, 0);
 	there_deliver(world, "Work", 2, 0);
 	scene_given(world);
@@ -401,7 +442,7 @@ const struct scenario scenarios_conflict[] = {
 		.name = "moved-while-looked-at",
 		.play = moved_while_looked_at,
 		.prepare = lesser,
-		.variant_count = 24 },
+		.variant_count = 25 },
 	{ .number = 46,
 		.name = "moved-there-without-objectid",
 		.play = moved_there,
