@@ -94,6 +94,9 @@ static enum error_code code_of(int result)
 	case MDB_INCOMPATIBLE:
 	case MDB_NOTFOUND:
 	case MDB_BAD_VALSIZE:
+	/* A page was not found where LMDB tells nobody: when it opened a cursor
+	   in a table that it had not looked at in this transaction. */
+	case MDB_BAD_TXN:
 		return ERROR_CORRUPT;
 	case MDB_TXN_FULL:
 		return ERROR_LIMIT;

@@ -108,6 +108,41 @@ static void test_rubbish_is_found_without_a_crash(void **fixture)
 	}
 }
 
+/* Every record that says where the table begins, in pages that were written
+   over, too. In LMDB's struct MDB_db the number of that page is the last. */
+static void lose_root(const char *path, const char *table)
+{
+	const off_t root = (off_t)strlen(table) + 40;
+	const uint8_t nowhere[8] = { 0, 0, 0, 0x40 };
+	off_t size = size_of(path);
+	uint8_t *data = alloc(1, (size_t)size);
+	int fd = open(path, O_RDWR);
+
+	assert_int_equal(pread(fd, data, (size_t)size, 0), size);
+	for (off_t i = 0; i + root + 8 <= size; i++)
+		if (memcmp(data + i, table, strlen(table)) == 0)
+			assert_int_equal(pwrite(fd, nowhere, 8, i + root), 8);
+	close(fd);
+	free(data);
+}
+
+/* LMDB finds it out where it tells nobody, and refuses all that follows. */
+static void test_a_table_that_begins_nowhere_is_damage(void **fixture)
+{
+	static const char *const TABLES[] = { "by_unique", "unsettled",
+		"tomb" };
+
+	(void)fixture;
+	for (size_t i = 0; i < ARRAY_LENGTH(TABLES); i++) {
+		uint8_t secret[HASH_KEY_SIZE];
+		char *path = make_state(secret);
+
+		lose_root(path, TABLES[i]);
+		assert_damaged(path);
+		sample_remove(path);
+	}
+}
+
 static void assert_empty(const char *path, const uint8_t *secret)
 {
 	struct state *state = sample_open(path);
@@ -198,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_good_state_is_verified),
 		cmocka_unit_test(
 			test_what_cannot_be_looked_at_is_not_called_damaged),
+		cmocka_unit_test(test_a_table_that_begins_nowhere_is_damage),
 		cmocka_unit_test(test_rubbish_is_found_without_a_crash),
 		cmocka_unit_test(
 			test_new_state_has_the_secret_and_the_old_one_is_kept),
