@@ -94,6 +94,7 @@ static enum error_code code_of(int result)
 	case MDB_INCOMPATIBLE:
 	case MDB_NOTFOUND:
 	case MDB_BAD_VALSIZE:
+	case MDB_CURSOR_FULL: /* deeper than any tree is: it has no end */
 	/* A page was not found where LMDB tells nobody: when it opened a cursor
 	   in a table that it had not looked at in this transaction. */
 	case MDB_BAD_TXN:

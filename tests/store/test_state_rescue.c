@@ -143,6 +143,40 @@ static void test_a_table_that_begins_nowhere_is_damage(void **fixture)
 	}
 }
 
+/* The first entry of each branch page leads to that page. From LMDB's struct
+   MDB_page: two octets of flags at 10, where the entries are from 16 on. */
+static unsigned turn_in_circles(const char *path)
+{
+	off_t page_size = (off_t)sysconf(_SC_PAGESIZE);
+	unsigned count = 0;
+	int fd = open(path, O_RDWR);
+	uint16_t head[9];
+
+	for (off_t page = 2; page * page_size < size_of(path); page++) {
+		const uint16_t self[3] = { (uint16_t)page };
+
+		assert_int_equal(pread(fd, head, 18, page * page_size), 18);
+		if (head[5] != 1)
+			continue;
+		count++;
+		assert_int_equal(
+			pwrite(fd, self, 6, page * page_size + head[8]), 6);
+	}
+	close(fd);
+	return count;
+}
+
+static void test_a_table_without_an_end_is_damage(void **fixture)
+{
+	uint8_t secret[HASH_KEY_SIZE];
+	char *path = make_state(secret);
+
+	(void)fixture;
+	assert_true(turn_in_circles(path) > 0);
+	assert_damaged(path);
+	sample_remove(path);
+}
+
 static void assert_empty(const char *path, const uint8_t *secret)
 {
 	struct state *state = sample_open(path);
@@ -234,6 +268,7 @@ int main(void)
 		cmocka_unit_test(
 			test_what_cannot_be_looked_at_is_not_called_damaged),
 		cmocka_unit_test(test_a_table_that_begins_nowhere_is_damage),
+		cmocka_unit_test(test_a_table_without_an_end_is_damage),
 		cmocka_unit_test(test_rubbish_is_found_without_a_crash),
 		cmocka_unit_test(
 			test_new_state_has_the_secret_and_the_old_one_is_kept),
