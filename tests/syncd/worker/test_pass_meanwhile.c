@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "store/watch.h"
 #include "syncd/worker/pass.h"
+#include "tests/syncd/worker/deed.h"
 #include "tests/syncd/worker/world.h"
 
 /* Its UIDs are not those a renumbered mailbox begins with. */
@@ -36,34 +37,10 @@ static void populate(struct world *world)
 	world_check_equal(world, 16);
 }
 
-/* ---- Somebody acts at the first call of a kind ---- */
-
-static struct {
-	const char *call;
-	void (*act)(void);
-} deed;
-
-static void do_deed(void *data)
-{
-	(void)data;
-	if (deed.call == NULL || strcmp(server.call, deed.call) != 0)
-		return;
-	deed.call = NULL;
-	deed.act();
-}
-
-static void at_first(const char *call, void (*act)(void))
-{
-	deed.call = call;
-	deed.act = act;
-	server.interfere = do_deed;
-}
-
 static void end(struct world *world, size_t count)
 {
 	world_converge(world);
-	assert_null(deed.call);
-	server.interfere = NULL;
+	assert_deed_is_done();
 	world_converge(world);
 	world_check_equal(world, count);
 	world_check_quiet(world);
@@ -82,25 +59,27 @@ static void set_everywhere(uint32_t system_flags)
 	}
 }
 
-static void flag_there(void)
+static void flag_there(struct world *world)
 {
+	(void)world;
 	set_everywhere(FLAG_FLAGGED);
 }
 
 /* As a client that marks what others may expunge. */
-static void flag_and_mark_there(void)
+static void flag_and_mark_there(struct world *world)
 {
+	(void)world;
 	set_everywhere(FLAG_FLAGGED | FLAG_DELETED);
 }
 
-static void check_removal(const char *call, void (*act)(void))
+static void check_removal(const char *call, void (*act)(struct world *world))
 {
 	struct world world;
 
 	world_init(&world, "", 1);
 	populate(&world);
 	local_remove(&world, "Work", 0);
-	at_first(call, act);
+	at_first(&world, call, act);
 	end(&world, 16);
 }
 
@@ -122,8 +101,9 @@ static void test_what_could_not_be_marked_is_not_expunged(void **state)
 	check_removal("remote_store", flag_and_mark_there);
 }
 
-static void cut_off(void)
+static void cut_off(struct world *world)
 {
+	(void)world;
 	server.cut_in = 1;
 }
 
@@ -136,7 +116,7 @@ static void test_unmarked_after_a_cut_it_comes_back(void **state)
 	world_init(&world, "", 10);
 	populate(&world);
 	local_remove(&world, "Work", 0);
-	at_first("remote_expunge", cut_off);
+	at_first(&world, "remote_expunge", cut_off);
 	assert_false(world_sync(&world));
 	world_stop(&world);
 	work = fake_mailbox("Work");
@@ -159,7 +139,7 @@ static void test_marked_before_a_cut_it_goes_all_the_same(void **state)
 		server.has_condstore = has_condstore != 0;
 		populate(&world);
 		local_remove(&world, "Work", 0);
-		at_first("remote_expunge", cut_off);
+		at_first(&world, "remote_expunge", cut_off);
 		assert_false(world_sync(&world));
 		/* The same call of `sync` tries again. */
 		world.account->wants_sweep = false;
@@ -170,15 +150,16 @@ static void test_marked_before_a_cut_it_goes_all_the_same(void **state)
 
 /* ---- Flags ---- */
 
-static void check_that_none_is_flagged(void)
+static void check_that_none_is_flagged(struct world *world)
 {
 	const struct fake_mailbox *work = fake_mailbox("Work");
 
+	(void)world;
 	for (size_t i = 0; i < work->count; i++)
 		assert_int_equal(work->messages[i].flags.system, 0);
 }
 
-static void clear_there(void)
+static void clear_there(struct world *world)
 {
 	struct fake_mailbox *work = fake_mailbox("Work");
 
@@ -186,7 +167,7 @@ static void clear_there(void)
 		work->messages[i].flags.system = 0;
 		fake_touch(work, &work->messages[i]);
 	}
-	at_first("remote_observe", check_that_none_is_flagged);
+	at_first(world, "remote_observe", check_that_none_is_flagged);
 }
 
 /* Else both would be said to have agreed on what the server never had. */
@@ -198,7 +179,7 @@ static void test_flags_are_set_on_what_was_looked_at(void **state)
 	world_init(&world, "", 7);
 	populate(&world);
 	local_set_letters(&world, "Work", 0, "FS");
-	at_first("remote_store", clear_there);
+	at_first(&world, "remote_store", clear_there);
 	end(&world, 16);
 }
 
@@ -216,13 +197,15 @@ static void renumber(const char *name)
 	assert_in_range(mailbox->uid_next, 5, 8);
 }
 
-static void renumber_inbox(void)
+static void renumber_inbox(struct world *world)
 {
+	(void)world;
 	renumber("INBOX");
 }
 
-static void renumber_archive(void)
+static void renumber_archive(struct world *world)
 {
+	(void)world;
 	renumber("Archive");
 }
 
@@ -234,14 +217,15 @@ static void test_a_uid_of_a_renumbered_mailbox_binds_no_upload(void **state)
 	world_init(&world, "", 2);
 	populate(&world);
 	world_deliver_here(&world, "INBOX", 1);
-	at_first("remote_append", renumber_inbox);
+	at_first(&world, "remote_append", renumber_inbox);
 	world_converge(&world);
 	assert_int_equal(server.append_count, 1);
 	end(&world, 17);
 }
 
-static void cut_off_stored(void)
+static void cut_off_stored(struct world *world)
 {
+	(void)world;
 	server.cut_in = 1;
 	server.cut_after_effect = true;
 }
@@ -253,7 +237,7 @@ static void check_upload_moved(const char *from, const char *to)
 	world_init(&world, "", 11);
 	populate(&world);
 	world_deliver_here(&world, from, 1);
-	at_first("remote_append", cut_off_stored);
+	at_first(&world, "remote_append", cut_off_stored);
 	assert_false(world_sync(&world));
 	server.cut_after_effect = false;
 	world_stop(&world);
@@ -278,7 +262,7 @@ static void check_move(bool has_move)
 	server.has_move = has_move;
 	populate(&world);
 	local_move(&world, "Work", 0, "Archive", false);
-	at_first("transfer", renumber_archive);
+	at_first(&world, "transfer", renumber_archive);
 	world_converge(&world);
 	assert_int_equal(server.append_count, 0);
 	end(&world, 16);
@@ -297,11 +281,12 @@ static void test_a_uid_of_a_renumbered_mailbox_binds_no_copy(void **state)
 }
 
 /* One goes, and the server names two others, which nobody here ever had. */
-static void vanish_wrongly(void)
+static void vanish_wrongly(struct world *world)
 {
 	struct fake_mailbox *inbox = fake_mailbox("INBOX");
 	struct fake_gone *gone;
 
+	(void)world;
 	fake_expunge(inbox, inbox->messages[0].uid);
 	gone = &inbox->gone[inbox->gone_count++];
 	gone[-1].uid = 1;
@@ -317,7 +302,7 @@ static void test_what_went_without_a_word_is_found(void **state)
 	world_init(&world, "", 13);
 	populate(&world);
 	world_deliver_here(&world, "INBOX", 1);
-	at_first("remote_append", vanish_wrongly);
+	at_first(&world, "remote_append", vanish_wrongly);
 	end(&world, 16);
 }
 
@@ -432,7 +417,7 @@ static void test_a_planned_name_alone_is_not_the_message(void **state)
 	world_init(&world, "", 9);
 	populate(&world);
 	world_deliver_there(&world, "INBOX", 1, 0);
-	at_first("fetch", cut_off);
+	at_first(&world, "fetch", cut_off);
 	assert_false(world_sync(&world));
 	path = planned_path(&world);
 	world_stop(&world);
@@ -474,11 +459,9 @@ static void test_what_may_be_in_an_unread_folder_is_not_removed(void **state)
 	end(&world, 16);
 }
 
-static struct world *watched;
-
-static void deliver_to_work(void)
+static void deliver_to_work(struct world *world)
 {
-	world_deliver_here(watched, "Work", 1);
+	world_deliver_here(world, "Work", 1);
 }
 
 /* So that a scan believes what it sees. */
@@ -507,8 +490,7 @@ static void test_what_comes_before_the_watch_is_found(void **state)
 	local_remove_folder(&world, ".old");
 	make_old(&world, "new");
 	make_old(&world, "cur");
-	watched = &world;
-	at_first("remote_list", deliver_to_work);
+	at_first(&world, "remote_list", deliver_to_work);
 	end(&world, 17);
 }
 
@@ -550,8 +532,9 @@ static struct {
 	char *path, *away;
 } renamed;
 
-static void rename_half(void)
+static void rename_half(struct world *world)
 {
+	(void)world;
 	assert_int_equal(rename(renamed.path, renamed.away), 0);
 }
 
@@ -583,7 +566,7 @@ static void test_a_copy_does_not_take_the_place_of_what_is_renamed(void **state)
 		if (strcmp(inbox->messages[i].body, body) == 0)
 			fake_move(inbox, inbox->messages[i].uid,
 				fake_mailbox("Work"));
-	at_first("remote_list", rename_half);
+	at_first(&world, "remote_list", rename_half);
 	server.interfere = rename_whole;
 	end(&world, 17);
 	free(renamed.path);

@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "syncd/worker/clock.h"
 #include "syncd/worker/pass.h"
+#include "tests/syncd/worker/deed.h"
 #include "tests/syncd/worker/world.h"
 
 /* An account with three folders and eleven messages, in sync. */
@@ -32,38 +33,6 @@ static void populate(struct world *world)
 		world_deliver_there(world, "Work", 1, FLAG_SEEN);
 	world_converge(world);
 	world_check_equal(world, 11);
-}
-
-/* ---- Somebody acts at the first call of a kind ---- */
-
-static struct {
-	struct world *world;
-	const char *call;
-	void (*act)(struct world *world);
-} deed;
-
-static void do_deed(void *data)
-{
-	(void)data;
-	if (deed.call == NULL || strcmp(server.call, deed.call) != 0)
-		return;
-	deed.call = NULL;
-	deed.act(deed.world);
-}
-
-static void at_first(
-	struct world *world, const char *call, void (*act)(struct world *world))
-{
-	deed.world = world;
-	deed.call = call;
-	deed.act = act;
-	server.interfere = do_deed;
-}
-
-static void assert_deed_is_done(void)
-{
-	assert_null(deed.call);
-	server.interfere = NULL;
 }
 
 /* ---- Readers of mail during the transfers ---- */
@@ -650,7 +619,7 @@ static void test_message_sent_once_more_is_removed_all_the_same(void **state)
 	at_first(&world, "fetch", do_nothing);
 	world_converge(&world);
 	/* Nothing had to be recognised by its header. */
-	assert_non_null(deed.call);
+	assert_false(is_deed_done());
 	server.interfere = NULL;
 	world_check_equal(&world, 0);
 	world_check_quiet(&world);
