@@ -43,8 +43,9 @@ struct account_folder {
 	bool needs_observe; /* its remote rows may be stale */
 	bool has_doubts;    /* see account_doubt */
 	bool is_listed;     /* in the last LIST */
-	bool is_on_disk;    /* in the last listing of the Maildir */
-	bool is_watched;    /* new/ and cur/ have a watch */
+	bool has_other_name; /* there: renamed, and not yet here */
+	bool is_on_disk;     /* in the last listing of the Maildir */
+	bool is_watched;     /* new/ and cur/ have a watch */
 	/* Each of its files was looked at since, so a file that takes the name
 	   of another shows as an event. */
 	bool is_followed;

@@ -223,34 +223,58 @@ static bool has_mailbox_id(
 		strcmp(folder->record.mailbox_id, mailbox_id) == 0;
 }
 
+static struct account_folder *find_by_mailbox_id(
+	const struct account *account, const char *mailbox_id)
+{
+	for (size_t i = 0; i < account->folder_count; i++)
+		if (has_mailbox_id(account->folders[i], mailbox_id))
+			return account->folders[i];
+	return NULL;
+}
+
 bool mailboxes_is_of_another(const struct account *account,
 	const struct account_folder *folder, const char *mailbox_id)
 {
-	if (mailbox_id == NULL || has_mailbox_id(folder, mailbox_id) ||
-		strcmp(folder->record.path, FOLDER_INBOX) == 0)
-		return false;
-	for (size_t i = 0; i < account->folder_count; i++)
-		if (has_mailbox_id(account->folders[i], mailbox_id))
-			return true;
-	return false;
+	return mailbox_id != NULL && !has_mailbox_id(folder, mailbox_id) &&
+		strcmp(folder->record.path, FOLDER_INBOX) != 0 &&
+		find_by_mailbox_id(account, mailbox_id) != NULL;
+}
+
+/* Renamed there, it is looked at under its new name, before it has that name
+   here. */
+static struct account_folder *find_listed(
+	struct account *account, const char *path, const char *mailbox_id)
+{
+	struct account_folder *folder = account_folder_by_path(account, path);
+
+	if (mailbox_id == NULL || strcmp(path, FOLDER_INBOX) == 0 ||
+		(folder != NULL && has_mailbox_id(folder, mailbox_id)))
+		return folder;
+	if (folder == NULL ||
+		mailboxes_is_of_another(account, folder, mailbox_id))
+		folder = find_by_mailbox_id(account, mailbox_id);
+	return folder;
 }
 
 static void note_listing(struct mailboxes_round *round)
 {
 	struct account *account = round->account;
 
-	for (size_t i = 0; i < account->folder_count; i++)
+	for (size_t i = 0; i < account->folder_count; i++) {
 		account->folders[i]->is_listed = false;
+		account->folders[i]->has_other_name = false;
+	}
 	for (size_t i = 0; i < round->mailbox_count; i++) {
+		const char *path = round->mailbox_paths[i];
 		struct account_folder *folder = NULL;
 
-		if (round->mailbox_paths[i] != NULL)
-			folder = account_folder_by_path(
-				account, round->mailbox_paths[i]);
-		if (folder != NULL && folder->record.has_remote &&
-			!mailboxes_is_of_another(account, folder,
-				round->mailboxes[i].mailbox_id))
-			mailboxes_note_status(folder, &round->mailboxes[i]);
+		if (path != NULL)
+			folder = find_listed(
+				account, path, round->mailboxes[i].mailbox_id);
+		if (folder == NULL || !folder->record.has_remote)
+			continue;
+		mailboxes_note_status(folder, &round->mailboxes[i]);
+		folder->has_other_name = strcmp(path, folder->record.path) != 0;
 	}
 }
 
@@ -399,7 +423,8 @@ static bool is_remote_removable(
 static bool is_undecided(struct mailboxes_round *round,
 	const struct account_folder *folder, const struct folder_record *record)
 {
-	bool must_scan = record->had_remote && !folder->is_listed &&
+	bool must_scan = record->had_remote &&
+		(!folder->is_listed || folder->has_other_name) &&
 		folder->is_on_disk && folder->record.has_local &&
 		folder->needs_scan;
 	bool must_observe = record->had_local && !folder->is_on_disk &&
@@ -462,7 +487,8 @@ static struct folder_record *records(struct mailboxes_round *round)
 		records[i].is_undecided =
 			is_undecided(round, folder, &records[i]);
 		records[i].is_held |= is_unmounted(account, folder);
-		if (records[i].had_remote && !folder->is_listed)
+		if (records[i].had_remote &&
+			(!folder->is_listed || folder->has_other_name))
 			records[i].is_removable_local =
 				is_local_removable(account, folder);
 		if (records[i].had_local && !folder->is_on_disk)

@@ -232,6 +232,27 @@ static bool create_remote(struct mailboxes_round *round,
 	return state_commit(account->state, error);
 }
 
+/* The folder that had the mailbox before has none. */
+static bool disown_others(struct account *account,
+	const struct account_folder *owner, struct error *error)
+{
+	const char *mailbox_id = owner->record.mailbox_id;
+
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+
+		if (folder == owner || folder->record.mailbox_id == NULL ||
+			mailbox_id == NULL ||
+			strcmp(folder->record.mailbox_id, mailbox_id) != 0)
+			continue;
+		folder->record.mailbox_id = NULL;
+		folder->is_listed = false;
+		if (!account_folder_save(account, folder, error))
+			return false;
+	}
+	return true;
+}
+
 static bool adopt(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
@@ -240,7 +261,8 @@ static bool adopt(struct mailboxes_round *round,
 	folder->record.mailbox_id = NULL;
 	set_local(round, folder);
 	set_remote(round, folder, find_mailbox(round, operation->path));
-	return account_folder_save(round->account, folder, error);
+	return disown_others(round->account, folder, error) &&
+		account_folder_save(round->account, folder, error);
 }
 
 static void repath_one(struct account *account, struct account_folder *folder,

@@ -286,6 +286,25 @@ static void test_a_mailbox_gets_the_name_of_one_that_is_gone(void **state)
 	world_finish(&world);
 }
 
+/* What was moved there is not missing while its folder waits for the name. */
+static void test_what_is_in_a_mailbox_that_waits_stays(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+
+	(void)state;
+	start_named(&world, 41);
+	server.has_email_ids = true;
+	inbox = fake_mailbox("INBOX");
+	fake_move(inbox, inbox->messages[0].uid, fake_mailbox("Work"));
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	world_check_quiet(&world);
+	assert_int_equal(local_count(&world, "Work"), 3);
+	assert_int_equal(server.body_count, 0);
+	world_finish(&world);
+}
+
 /* New here, under the name: it goes into the mailbox that has it now. What the
    one that is gone held is kept until somebody says that it may go. */
 static void test_new_mail_goes_to_the_mailbox_that_has_the_name(void **state)
@@ -478,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_an_unreadable_name_removes_no_mailbox),
 		cmocka_unit_test(
 			test_a_mailbox_gets_the_name_of_one_that_is_gone),
+		cmocka_unit_test(test_what_is_in_a_mailbox_that_waits_stays),
 		cmocka_unit_test(
 			test_new_mail_goes_to_the_mailbox_that_has_the_name),
 		cmocka_unit_test(
