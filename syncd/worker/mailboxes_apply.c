@@ -446,6 +446,10 @@ static bool empty_local(struct mailboxes_round *round,
 	}
 	if (!is_missing_long_enough(account, folder))
 		return true;
+	/* What was not found again by now, nobody will find. */
+	if (folder->record.state == FOLDER_EPOCH &&
+		!observe_end_epoch(account, folder, error))
+		return false;
 	if (!state_begin(account->state, error))
 		return false;
 	folder->record.has_remote = false;
@@ -483,6 +487,11 @@ static bool empty_remote(struct mailboxes_round *round,
 
 	if (folder == NULL || folder->record.state == FOLDER_EMPTYING_REMOTE)
 		return true;
+	/* What it held is to be found again first. */
+	if (folder->record.state == FOLDER_EPOCH) {
+		account->wants_again = true;
+		return true;
+	}
 	if (!state_begin(account->state, error))
 		return false;
 	folder->record.has_local = false;
