@@ -25,6 +25,10 @@ void act_operator(struct world *world);
 void act_time(struct world *world);
 /* Undoes what is temporary; frees what is kept. */
 void operator_calm(struct world *world);
+
+/* Who removed most of the mailboxes there, and is asked whether they may go,
+   says so: `mailtwin approve` of what is held for that, and is not there. */
+void operator_approve_missing(void);
 void operator_finish(void);
 
 /* One of the folders the world begins with. */
