@@ -169,14 +169,28 @@ static void delete_mailbox(const char *name)
 	(void)sim_mailbox_delete(name);
 }
 
+/* What is below it goes along. */
+static void note_renamed(const char *from)
+{
+	size_t size = strlen(from);
+
+	for (size_t i = 0; i < sim_mailbox_count(); i++) {
+		const struct sim_mailbox *mailbox = sim_mailbox_at(i);
+		const char *rest = mailbox->name + size;
+
+		if (strncmp(mailbox->name, from, size) != 0 ||
+			(*rest != '\0' && *rest != '/'))
+			continue;
+		for (size_t k = 0; k < mailbox->message_count; k++)
+			oracle_moved(number_of(&mailbox->messages[k]));
+	}
+}
+
 static void rename_mailbox(const char *from, const char *to)
 {
-	const struct sim_mailbox *mailbox = sim_mailbox(from);
-
-	if (mailbox == NULL || sim_mailbox(to) != NULL)
+	if (sim_mailbox(from) == NULL || sim_mailbox(to) != NULL)
 		return;
-	for (size_t i = 0; i < mailbox->message_count; i++)
-		oracle_moved(number_of(&mailbox->messages[i]));
+	note_renamed(from);
 	seam_log("there: mailbox %s is renamed to %s", from, to);
 	oracle_folder_made(to, false);
 	(void)sim_mailbox_rename(from, to);
