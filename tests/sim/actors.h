@@ -30,6 +30,8 @@ void operator_calm(struct world *world);
    says so: `mailtwin approve` of what is held for that, and is not there. */
 void operator_approve_missing(void);
 void operator_finish(void);
+/* The Maildir's disk is unmounted. */
+bool operator_has_maildir(void);
 
 /* One of the folders the world begins with. */
 const char *any_folder(struct world *world);

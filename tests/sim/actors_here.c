@@ -427,7 +427,10 @@ static void act_on_folder(struct world *world)
 	const char *other = any_folder(world);
 	char *path, *to;
 
-	if (strcmp(folder, "INBOX") == 0 || strncmp(folder, "Work", 4) == 0)
+	/* Nor is one made in an empty mount point: what is delivered there is
+	   hidden when the disk is back, and nobody looks at it. */
+	if (strcmp(folder, "INBOX") == 0 || strncmp(folder, "Work", 4) == 0 ||
+		operator_has_maildir())
 		return;
 	path = alloc_format(WORLD_MAILDIR "/%s", folder);
 	to = alloc_format(WORLD_MAILDIR "/%s", other);

@@ -26,6 +26,11 @@ void operator_finish(void)
 	is_unmounted = false;
 }
 
+bool operator_has_maildir(void)
+{
+	return is_unmounted;
+}
+
 static void unmount(bool is_to_be)
 {
 	if (is_to_be == is_unmounted)
