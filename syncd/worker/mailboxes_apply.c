@@ -98,17 +98,42 @@ static void note_new_directory(
 	local_watch_folder(account, folder);
 }
 
-/* Made anew after somebody removed it. Durable before mkdir: what a crash
-   leaves behind must not look like a directory that has lost its mail. */
+static bool lose_files(struct account *account, uint32_t folder_id)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	while (state_next_by_unique(
+		account->state, folder_id, &cursor, &arena, &pair)) {
+		if (pair.local.presence == PRESENCE_PRESENT)
+			local_lose_file(account, &pair);
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	return true;
+}
+
+/* Made anew after somebody removed it, and all that was in it. Durable before
+   mkdir: what a crash leaves behind must neither look like a directory that has
+   lost its mail, nor like one that was restored without it. */
 static bool forget_directory(struct mailboxes_round *round,
 	struct account_folder *folder, struct error *error)
 {
+	struct account *account = round->account;
+
 	if (!folder->record.has_local)
 		return true;
+	if (!state_begin(account->state, error))
+		return false;
+	(void)lose_files(account, folder->record.folder_id);
 	folder->record.has_local = false;
 	folder->record.device = 0;
 	folder->record.inode = 0;
-	return account_folder_save(round->account, folder, error);
+	folder->record.scan_count = 0;
+	account_folder_put(account, folder);
+	return state_commit(account->state, error);
 }
 
 static bool create_local(struct mailboxes_round *round,
@@ -459,23 +484,6 @@ static bool empty_local(struct mailboxes_round *round,
 		operation->path);
 	account_folder_put(account, folder);
 	return state_commit(account->state, error);
-}
-
-static bool lose_files(struct account *account, uint32_t folder_id)
-{
-	struct state_cursor cursor = { 0 };
-	struct arena arena;
-	struct pair pair;
-
-	arena_init(&arena);
-	while (state_next_by_unique(
-		account->state, folder_id, &cursor, &arena, &pair)) {
-		if (pair.local.presence == PRESENCE_PRESENT)
-			local_lose_file(account, &pair);
-		arena_reset(&arena);
-	}
-	arena_finish(&arena);
-	return true;
 }
 
 static bool empty_remote(struct mailboxes_round *round,
