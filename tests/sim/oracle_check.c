@@ -33,7 +33,8 @@ static unsigned merges_allowed(const struct fate *fate)
 /* How many copies there must be, whatever was taken for whatever. */
 static unsigned least_count(const struct fate *fate)
 {
-	unsigned gone = fate->removed + merges_allowed(fate);
+	unsigned gone = fate->removed + merges_allowed(fate) +
+		(fate->made > 1 && fate->is_mistakable);
 
 	return fate->made > gone ? fate->made - gone : 0;
 }

@@ -37,6 +37,8 @@ struct fate {
 	/* Before that, or with a folder that was made anew: nothing tells that
 	   it was. */
 	bool was_removed_early;
+	/* Somebody else's copy came to where ours was on its way. */
+	bool is_mistakable;
 	bool shares_uid; /* with another message, one after the other */
 	/* An operator's restore: how many there should be is not known. */
 	bool is_blurred;

@@ -285,6 +285,41 @@ static void check_waiting(const struct survey *survey)
 	}
 }
 
+static unsigned count_from(
+	const struct sim_mailbox *mailbox, uint32_t first_uid, unsigned number)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < mailbox->message_count; i++) {
+		const struct sim_message *message = &mailbox->messages[i];
+
+		count += message->uid >= first_uid &&
+			oracle_number(message->body, message->size) == number;
+	}
+	return count;
+}
+
+/* Whether a MOVE or COPY was begun only its copy can tell, and somebody else's
+   looks the same when it came there since. */
+static void note_mistakable(
+	const struct survey *survey, const struct intent *intent)
+{
+	const struct sim_mailbox *to = mailbox_of(survey, intent->to_folder_id);
+	const struct sim_message *message =
+		message_of(mailbox_of(survey, intent->folder_id), intent->uid);
+	uint32_t first_uid;
+	unsigned number;
+
+	if ((intent->kind != INTENT_MOVE && intent->kind != INTENT_COPY) ||
+		to == NULL || message == NULL)
+		return;
+	first_uid =
+		intent->uid_validity == to->uid_validity ? intent->uid_next : 1;
+	number = oracle_number(message->body, message->size);
+	if (count_from(to, first_uid, number) > oracle.fates[number].copied)
+		oracle.fates[number].is_mistakable = true;
+}
+
 /* What is open is open once, or it could be begun twice. */
 static void check_intents(struct survey *survey)
 {
@@ -298,6 +333,7 @@ static void check_intents(struct survey *survey)
 			&count, &capacity, sizeof(*slot));
 
 		*slot = intent;
+		note_mistakable(survey, &intent);
 		for (size_t i = 0; i + 1 < count; i++)
 			if (intents[i].mid == intent.mid)
 				world_violation(22,
