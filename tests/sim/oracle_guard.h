@@ -1,6 +1,6 @@
 /* The guard seen from outside: nobody approves anything in a simulated world
-   but scripts, so the product never removes most of a mailbox within an hour.
- */
+   but scripts, so with a delete_limit the product never removes most of a
+   mailbox within an hour. */
 #ifndef TESTS_SIM_ORACLE_GUARD_H
 #define TESTS_SIM_ORACLE_GUARD_H
 
