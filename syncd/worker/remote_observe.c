@@ -28,7 +28,8 @@ struct observation {
 	struct uid_set told;    /* those told in full */
 	/* New ones by a second witness: FETCH may leave some out. */
 	struct uid_set searched;
-	struct remote_call *selecting;
+	/* Of the call of SELECT: the call itself ends with its flight. */
+	uint32_t selecting_id;
 	bool is_selected;       /* the SELECT is done */
 	uint64_t expunge_count; /* as of then */
 	bool has_broken;
@@ -65,7 +66,7 @@ static bool handle_done(struct remote_flight *flight, struct remote_call *call,
 
 	(void)response;
 	(void)error;
-	if (call != observation->selecting)
+	if (call->id != observation->selecting_id)
 		return true;
 	remote_note_selected(
 		flight->remote, observation->known->wire_name, call);
@@ -84,10 +85,11 @@ static void flight_init(
 	flight->on_done = handle_done;
 }
 
-static void add_select(
+static struct remote_call *add_select(
 	struct remote_flight *flight, struct observation *observation)
 {
 	const struct remote_known *known = observation->known;
+	struct remote_call *call;
 	char parameters[80];
 	const char *words = NULL;
 
@@ -98,8 +100,9 @@ static void add_select(
 		words = parameters;
 	}
 	observation->is_selected = false;
-	observation->selecting =
-		remote_add_select(flight, known->wire_name, words);
+	call = remote_add_select(flight, known->wire_name, words);
+	observation->selecting_id = call->id;
+	return call;
 }
 
 /* Explicit bounds: "*" is the highest UID that is visible, and asked for more
@@ -235,16 +238,15 @@ static bool fly(struct observation *observation, bool *is_plain_out,
 	struct remote *remote = observation->remote;
 	const char *items = remote_row_items(remote, has_modseqs(observation));
 	struct remote_flight flight;
-	struct remote_call *known, *fresh;
+	struct remote_call *selecting, *known, *fresh;
 	bool is_done;
 
 	flight_init(&flight, observation);
-	add_select(&flight, observation);
+	selecting = add_select(&flight, observation);
 	known = add_known(&flight, observation);
 	fresh = add_fetch(&flight, observation->low, REMOTE_UID_MAX, items);
 	is_done = remote_flight_run(&flight, error) &&
-		remote_check(remote, observation->selecting,
-			"select the mailbox", error);
+		remote_check(remote, selecting, "select the mailbox", error);
 	if (is_done) {
 		observation->has_broken |= flight.has_broken;
 		*is_plain_out = needs_plain(observation, known, fresh);

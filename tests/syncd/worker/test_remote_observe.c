@@ -281,6 +281,31 @@ static void test_without_modseqs_all_flags_are_read(void **state)
 	scene_close(&scene);
 }
 
+/* A call of the second flight may have the place in memory that SELECT's had in
+   the first: its NO is not one to SELECT, after which nothing is there. */
+static void test_what_is_refused_twice_is_not_an_empty_mailbox(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+
+	(void)state;
+	script_init(&scene.script, "CONDSTORE");
+	script_add(&scene.script, "SELECT box (CONDSTORE)",
+		SELECTED(MODSEQ_50) "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 1:19 (UID FLAGS MODSEQ) (CHANGED",
+		"% NO not now\r\n");
+	script_add(&scene.script, "UID FETCH 20:4294967295", "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 1:19 (UID FLAGS)\r\n",
+		"% NO not now\r\n");
+	script_add(&scene.script, "UID FETCH 20:4294967295 (UID FLAGS INT",
+		"% OK\r\n");
+	scene_open(&scene);
+	assert_false(remote_observe(scene.remote, &KNOWN, &NO_SINK,
+		&scene.fixture.arena, &view, &scene.error));
+	assert_int_equal(scene.error.code, ERROR_REFUSED);
+	scene_close(&scene);
+}
+
 static void test_the_frontier_stops_at_what_was_not_told(void **state)
 {
 	struct scene scene;
@@ -592,6 +617,8 @@ int main(void)
 		cmocka_unit_test(
 			test_a_bound_uid_that_is_still_to_come_is_a_new_epoch),
 		cmocka_unit_test(test_without_modseqs_all_flags_are_read),
+		cmocka_unit_test(
+			test_what_is_refused_twice_is_not_an_empty_mailbox),
 		cmocka_unit_test(test_the_frontier_stops_at_what_was_not_told),
 		cmocka_unit_test(test_new_ones_left_out_are_searched_for),
 		cmocka_unit_test(test_new_ones_told_of_are_not_searched_for),
