@@ -316,12 +316,14 @@ void oracle_step_removed_here(const char *path, const char *new_path)
 
 /* ---- Removals on the server ---- */
 
+/* Not one whose mailbox is gone, and another has its name. */
 static struct account_folder *folder_of_mailbox(const char *mailbox)
 {
 	for (size_t i = 0; i < the_world->account->folder_count; i++) {
 		struct account_folder *folder = the_world->account->folders[i];
 
-		if (folder->record.mailbox != NULL &&
+		if (folder->record.has_remote &&
+			folder->record.mailbox != NULL &&
 			strcmp(folder->record.mailbox, mailbox) == 0)
 			return folder;
 	}
