@@ -18,6 +18,10 @@
    copied or restored, that what is missing in it is not deleted. */
 bool local_check_root(struct account *account, struct error *error) MUST_CHECK;
 
+/* Is it so still? False also when nobody can tell. What was read of the root
+   before counts only if so: a directory that was replaced shows nothing. */
+bool local_has_root(struct account *account) MUST_CHECK;
+
 /* Now and then after changes, and after the last one: raises the number that
    the root is marked with, so that a Maildir put back to an older state is
    known. */

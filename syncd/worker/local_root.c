@@ -269,11 +269,24 @@ static bool accept_copy(struct account *account,
 	return mark_root(account, identity, error);
 }
 
+static bool is_same_disk(
+	const struct known_root *root, const struct maildir_identity *identity)
+{
+	return root->device == identity->device ||
+		(root->fsid != 0 && root->fsid == identity->fsid);
+}
+
+static bool is_known_root(const struct account *account,
+	const struct known_root *root, const struct maildir_identity *identity)
+{
+	return is_same_disk(root, identity) && root->inode == identity->inode &&
+		has_known_mark(account, root, identity);
+}
+
 bool local_check_root(struct account *account, struct error *error)
 {
 	struct maildir_identity identity;
 	struct known_root root;
-	bool is_same_disk;
 
 	account->has_local_loss = false;
 	if (!maildir_follow_root(account->maildir, error) ||
@@ -284,15 +297,24 @@ bool local_check_root(struct account *account, struct error *error)
 	if (!known_root_get(account, &root))
 		return account->is_dry_run ||
 			mark_root(account, &identity, error);
-	is_same_disk = root.device == identity.device ||
-		(root.fsid != 0 && root.fsid == identity.fsid);
-	if (is_same_disk && root.inode == identity.inode &&
-		has_known_mark(account, &root, &identity))
+	if (is_known_root(account, &root, &identity))
 		return root.device == identity.device || account->is_dry_run ||
 			renumber(account, &root, &identity, error);
 	if (account->is_dry_run || !has_folders(account))
 		return refuse(account, error);
 	return accept_copy(account, &identity, error);
+}
+
+bool local_has_root(struct account *account)
+{
+	struct maildir_identity identity;
+	struct known_root root;
+	struct error ignored = { 0 };
+
+	return maildir_follow_root(account->maildir, &ignored) &&
+		maildir_identity(account->maildir, NULL, &identity, &ignored) &&
+		(!known_root_get(account, &root) ||
+			is_known_root(account, &root, &identity));
 }
 
 bool local_approve_root(struct account *account, struct error *error)

@@ -8,6 +8,7 @@
 #include "store/folder_path.h"
 #include "syncd/reconciler/guard.h"
 #include "syncd/reconciler/merge.h"
+#include "syncd/worker/local.h"
 #include "syncd/worker/mailboxes_internal.h"
 
 /* ---- Listing ---- */
@@ -529,7 +530,10 @@ bool mailboxes_sync(
 	account_skip_reset(account);
 	arena_init(&round.arena);
 	is_done = list_remote(&round, error) && list_local(&round, error);
-	if (is_done) {
+	if (is_done && !local_has_root(account)) {
+		account->wants_folder_list = true;
+		round.has_changed = true;
+	} else if (is_done) {
 		note_listing(&round);
 		judge_listing(&round);
 		is_done = plan_and_carry_out(&round, error);

@@ -12,7 +12,7 @@
 /* LIST and the Maildir's folders, compared and made equal as far as no message
    is at stake. STATUS values are noted in the folders. Sets
    account->has_listing. `changed_out`: something was made, renamed or removed,
-   so what was listed is old. */
+   or another Maildir has the root's name, so what was listed is old. */
 bool mailboxes_sync(struct account *account, bool *changed_out,
 	struct error *error) MUST_CHECK;
 

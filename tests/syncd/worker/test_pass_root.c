@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/number.h"
 #include "syncd/worker/pass.h"
+#include "tests/syncd/worker/deed.h"
 #include "tests/syncd/worker/world.h"
 
 static void populate(struct world *world)
@@ -123,7 +124,6 @@ static void test_a_quiet_pass_leaves_the_mark_alone(void **state)
 	world_finish(&world);
 }
 
-/* False where the file system has no such flag, or we may not set it. */
 /* Whoever has it open sees all of its files still. */
 static void test_a_disk_unmounted_meanwhile_is_no_copy(void **state)
 {
@@ -159,6 +159,31 @@ static void test_a_maildir_replaced_meanwhile_counts(void **state)
 	world_finish(&world);
 }
 
+static void empty_maildir(struct world *world)
+{
+	run_command(world, "rm -r mail && mkdir -m 700 mail");
+}
+
+/* While the server lists its mailboxes: a directory that was removed has no
+   folders, and no mailbox is gone for it. */
+static void test_a_maildir_replaced_in_a_look_lacks_no_folder(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 47);
+	fake_create("Work");
+	populate(&world);
+	at_first(&world, "remote_list", empty_maildir);
+	assert_false(pass_run_to_end(world.account, &world.error));
+	assert_deed_is_done();
+	assert_int_equal(world.error.code, ERROR_CONFIG);
+	assert_non_null(fake_mailbox("Work"));
+	assert_int_equal(fake_mailbox("INBOX")->count, 5);
+	world_finish(&world);
+}
+
+/* False where the file system has no such flag, or we may not set it. */
 static bool set_immutable(const struct world *world, bool is_immutable)
 {
 	int fd = open(world->maildir, O_RDONLY | O_DIRECTORY);
@@ -310,6 +335,8 @@ int main(void)
 			test_another_number_for_the_disk_changes_nothing),
 		cmocka_unit_test(test_a_disk_unmounted_meanwhile_is_no_copy),
 		cmocka_unit_test(test_a_maildir_replaced_meanwhile_counts),
+		cmocka_unit_test(
+			test_a_maildir_replaced_in_a_look_lacks_no_folder),
 		cmocka_unit_test(
 			test_a_server_put_back_is_matched_in_every_mailbox),
 	};
