@@ -1,6 +1,7 @@
 #include "syncd/worker/verify.h"
 
 #include "base/arena.h"
+#include "syncd/reconciler/merge.h"
 #include "syncd/worker/remote_content.h"
 
 static const struct remote_message *find_message(
@@ -58,12 +59,22 @@ static void find_other(struct verification *verification, uint32_t uid)
 	verification->has_other = true;
 }
 
-static bool is_untouched(
+/* A mark may have come meanwhile, our own among them; one that went may mean
+   that somebody keeps the message, as a new keyword does. With MODSEQs only
+   what the next look is told again: else it would be looked at for ever. */
+static bool is_untouched(const struct verification *verification,
 	const struct pair *pair, const struct remote_message *message)
 {
 	uint32_t changed = pair->remote.flags.system ^ message->flags.system;
+	struct flags mask = account_remote_mask(verification->folder);
+	struct flags flags =
+		merge_masked(&message->flags, &pair->synced.flags, &mask);
+	bool is_told_again =
+		message->modseq == 0 || message->modseq > pair->remote.modseq;
 
-	return (changed & ~(uint32_t)FLAG_DELETED) == 0;
+	return (changed & ~(uint32_t)FLAG_DELETED) == 0 &&
+		!(is_told_again &&
+			merge_is_protecting(&pair->remote.flags, &flags));
 }
 
 static void verify_one(struct verification *verification,
@@ -83,7 +94,7 @@ static void verify_one(struct verification *verification,
 	case LIKENESS_SAME:
 		break;
 	}
-	if (!is_untouched(pair, message)) {
+	if (!is_untouched(verification, pair, message)) {
 		look_again(verification);
 		return;
 	}

@@ -19,9 +19,9 @@ struct verified {
 
 /* Finds the UIDs that may go from the folder, whose mailbox is selected: there,
    the message the pair stands for (by EMAILID, or size and date, or else its
-   header), and with the flags it was last seen with but for \Deleted. When one
-   is another message, none may go: the mailbox was renumbered under its
-   UIDVALIDITY, and is observed anew. */
+   header), with the system flags it was last seen with but for a new \Deleted,
+   and with no new keyword. When one is another message, none may go: the
+   mailbox was renumbered under its UIDVALIDITY, and is observed anew. */
 bool verify_before_delete(struct account *account,
 	struct account_folder *folder, const struct pair *pairs, size_t count,
 	struct verified *verified, struct error *error) MUST_CHECK;

@@ -89,6 +89,51 @@ static void test_flagged_before_it_is_verified_it_stays(void **state)
 	check_removal("remote_fetch_messages", flag_there);
 }
 
+/* As in an account without keywords in its files: the wish counts. */
+static void label_there(struct world *world)
+{
+	struct fake_mailbox *work = fake_mailbox("Work");
+	int keyword = keyword_table_intern(&world->account->keywords, "keep");
+
+	assert_true(keyword >= 0);
+	for (size_t i = 0; i < work->count; i++) {
+		flags_set_keyword(&work->messages[i].flags, (unsigned)keyword);
+		fake_touch(work, &work->messages[i]);
+	}
+}
+
+static void test_labelled_before_it_is_verified_it_stays(void **state)
+{
+	(void)state;
+	check_removal("remote_fetch_messages", label_there);
+}
+
+static void unmark_there(struct world *world)
+{
+	struct fake_mailbox *work = fake_mailbox("Work");
+
+	(void)world;
+	for (size_t i = 0; i < work->count; i++) {
+		work->messages[i].flags.system &= ~(uint32_t)FLAG_DELETED;
+		fake_touch(work, &work->messages[i]);
+	}
+}
+
+/* Marked on both sides, and removed here. */
+static void test_unmarked_before_it_is_verified_it_stays(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 10);
+	populate(&world);
+	set_everywhere(FLAG_DELETED);
+	world_converge(&world);
+	local_remove(&world, "Work", 0);
+	at_first(&world, "remote_fetch_messages", unmark_there);
+	end(&world, 16);
+}
+
 static void test_flagged_after_it_was_verified_it_stays(void **state)
 {
 	(void)state;
@@ -110,7 +155,6 @@ static void cut_off(struct world *world)
 static void test_unmarked_after_a_cut_it_comes_back(void **state)
 {
 	struct world world;
-	struct fake_mailbox *work;
 
 	(void)state;
 	world_init(&world, "", 10);
@@ -119,11 +163,7 @@ static void test_unmarked_after_a_cut_it_comes_back(void **state)
 	at_first(&world, "remote_expunge", cut_off);
 	assert_false(world_sync(&world));
 	world_stop(&world);
-	work = fake_mailbox("Work");
-	for (size_t i = 0; i < work->count; i++) {
-		work->messages[i].flags.system &= ~(uint32_t)FLAG_DELETED;
-		fake_touch(work, &work->messages[i]);
-	}
+	unmark_there(&world);
 	end(&world, 16);
 }
 
@@ -581,6 +621,8 @@ int main(void)
 		cmocka_unit_test(
 			test_a_copy_does_not_take_the_place_of_what_is_renamed),
 		cmocka_unit_test(test_flagged_before_it_is_verified_it_stays),
+		cmocka_unit_test(test_labelled_before_it_is_verified_it_stays),
+		cmocka_unit_test(test_unmarked_before_it_is_verified_it_stays),
 		cmocka_unit_test(test_flagged_after_it_was_verified_it_stays),
 		cmocka_unit_test(test_what_could_not_be_marked_is_not_expunged),
 		cmocka_unit_test(test_unmarked_after_a_cut_it_comes_back),
