@@ -370,7 +370,7 @@ static void emit_adoptions(struct folder_set *set)
 		if (is_in_place(folder) &&
 			(record == NULL || record->path == NULL ||
 				!record->had_remote || !record->had_local ||
-				is_replaced(folder)))
+				record->is_leaving || is_replaced(folder)))
 			folders_add(set, FOLDER_ADOPT, folder, folder->target);
 	}
 }

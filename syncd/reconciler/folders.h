@@ -31,6 +31,9 @@ struct folder_record {
 	uint32_t uid_validity;
 	uint64_t device, inode;
 	bool had_remote, had_local; /* existed there when last agreed */
+	/* Gone on one side since, and on its way out on the other: when it is
+	   on both again, it is adopted. */
+	bool is_leaving;
 	/* No message of the folder is unsynced, protected or unknown: a folder
 	   gone on one side may go on the other. */
 	bool is_removable_local;

@@ -483,6 +483,8 @@ static struct folder_record *records(struct mailboxes_round *round)
 				record->state == FOLDER_EMPTYING_LOCAL,
 			.had_local = record->has_local ||
 				record->state == FOLDER_EMPTYING_REMOTE,
+			.is_leaving = record->state == FOLDER_EMPTYING_LOCAL ||
+				record->state == FOLDER_EMPTYING_REMOTE,
 			.is_held = record->state == FOLDER_HELD,
 		};
 		records[i].is_undecided =

@@ -175,17 +175,23 @@ static char remote_delimiter(const struct mailboxes_round *round)
 }
 
 /* A new mailbox has nothing of the old one's numbering; if it was there all the
-   time, its messages are found again by content. Durable before CREATE: what a
-   crash leaves behind must not look like a mailbox that was renumbered. */
-static bool forget_numbering(struct mailboxes_round *round,
-	struct account_folder *folder, struct error *error)
+   time, its messages are found again by content. */
+static void forget_numbering(struct account_folder *folder)
 {
-	folder->is_made_anew = true;
 	folder->record.uid_validity = 0;
 	folder->record.uid_next = 0;
 	folder->record.highest_modseq = 0;
 	folder->record.mailbox_id = NULL;
 	uid_set_clear(&folder->record.frontier);
+}
+
+/* Durable before CREATE: what a crash leaves behind must not look like a
+   mailbox that was renumbered. */
+static bool begin_anew(struct mailboxes_round *round,
+	struct account_folder *folder, struct error *error)
+{
+	folder->is_made_anew = true;
+	forget_numbering(folder);
 	return account_folder_save(round->account, folder, error);
 }
 
@@ -238,7 +244,7 @@ static bool create_remote(struct mailboxes_round *round,
 	}
 	is_done = folder_path_to_mailbox(operation->path,
 			  remote_delimiter(round), &name, error) &&
-		forget_numbering(round, folder, error) &&
+		begin_anew(round, folder, error) &&
 		remote_create(account->remote, buf_text(&name), &round->arena,
 			&wire_name, error);
 	buf_finish(&name);
@@ -283,6 +289,10 @@ static bool adopt(struct mailboxes_round *round,
 {
 	struct account_folder *folder = folder_for(round, operation);
 
+	/* There again, before all that it held was gone here: what it has now
+	   is new. */
+	if (folder->record.state == FOLDER_EMPTYING_LOCAL)
+		forget_numbering(folder);
 	folder->record.mailbox_id = NULL;
 	set_local(round, folder);
 	set_remote(round, folder, find_mailbox(round, operation->path));

@@ -104,8 +104,9 @@ static void write_plan(struct buf *buf, const struct folders_plan *plan)
 	}
 }
 
-/* Letters of a record: l, r removable there; L, R was never there; h held; u
-   undecided; N no agreed path. Of a mailbox: n not selectable. */
+/* Letters of a record: l, r removable there; L, R was never there; o on its way
+   out; h held; u undecided; N no agreed path. Of a mailbox: n not selectable.
+ */
 static struct folders_input read_row(struct arena *arena, const struct row *row)
 {
 	struct word words[FOLDER_COUNT_MAX] = { 0 };
@@ -148,6 +149,7 @@ static struct folders_input read_row(struct arena *arena, const struct row *row)
 			.had_local = strchr(letters, 'L') == NULL,
 			.is_removable_local = strchr(letters, 'l') != NULL,
 			.is_removable_remote = strchr(letters, 'r') != NULL,
+			.is_leaving = strchr(letters, 'o') != NULL,
 			.is_undecided = strchr(letters, 'u') != NULL,
 			.is_held = strchr(letters, 'h') != NULL,
 		};
@@ -192,6 +194,8 @@ static void test_folders_appear_on_the_side_that_lacks_them(void **state)
 		{ "A", "", "A!L", "create-local 1 A" },
 		{ "", "A@1", "A@1!R", "create-remote 1 A" },
 		{ "A", "A@1", "A@1!R", "adopt 1 A" },
+		/* Gone on one side, and there again. */
+		{ "A", "A@1", "A@1!o", "adopt 1 A" },
 		{ "A#i", "A@1", "A#i@1!N", "adopt 1 A" },
 	};
 

@@ -163,6 +163,52 @@ static void test_a_removal_that_was_cut_off_is_ended(void **state)
 	free(path);
 }
 
+/* All that was known went, and what keeps the directory keeps the folder on its
+   way out: what somebody puts into it, and into a new mailbox, is synced. */
+static void test_a_folder_on_its_way_out_comes_back(void **state)
+{
+	struct world world;
+	char *strange;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 36);
+	populate(&world);
+	strange = alloc_format("%s/Work/notes", world.maildir);
+	assert_int_equal(close(creat(strange, 0600)), 0);
+	fake_delete("Work");
+	(void)world_sync(&world);
+	assert_int_equal(local_count(&world, "Work"), 0);
+	local_make_folder(&world, "Work");
+	world_deliver_here(&world, "Work", 1);
+	fake_create("Work");
+	world_deliver_there(&world, "Work", 2, FLAG_SEEN);
+	world_converge(&world);
+	world_check_equal(&world, 6);
+	world_check_quiet(&world);
+	world_finish(&world);
+	free(strange);
+}
+
+/* Removed here and put back, by whoever did it, before all of it went there. */
+static void test_a_folder_that_is_put_back_goes_on(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 42);
+	populate(&world);
+	local_rename_folder(&world, "Work", "../Work");
+	server.refuses = "Work";
+	(void)world_sync(&world);
+	server.refuses = NULL;
+	local_rename_folder(&world, "../Work", "Work");
+	world_converge(&world);
+	world_check_equal(&world, 7);
+	world_check_quiet(&world);
+	assert_int_equal(server.append_count, 0);
+	world_finish(&world);
+}
+
 /* Nothing is deleted because a mailbox was made by us some time ago. */
 static void test_a_mailbox_we_made_is_renumbered_like_any_other(void **state)
 {
@@ -489,6 +535,8 @@ int main(void)
 		cmocka_unit_test(
 			test_a_folder_gone_here_and_flagged_there_goes_on),
 		cmocka_unit_test(test_a_removal_that_was_cut_off_is_ended),
+		cmocka_unit_test(test_a_folder_on_its_way_out_comes_back),
+		cmocka_unit_test(test_a_folder_that_is_put_back_goes_on),
 		cmocka_unit_test(
 			test_a_mailbox_we_made_is_renumbered_like_any_other),
 		cmocka_unit_test(
