@@ -173,11 +173,14 @@ static bool has_open_intent(uint64_t mid, struct intent *intent)
 	return state_intent_of_mid(open_state(), mid, intent);
 }
 
-/* Without MOVE it is there twice for a while. Somebody who removed the copy
-   then removed the message: the source only waits for its turn. */
+/* Without MOVE it is there twice for a while; so is what was moved and not
+   recognised, or changed by the server that got it, and was transferred a
+   second time. Somebody who removed one of the two then removed the message:
+   the other only waits for its turn. */
 static bool has_lost_copy(const struct fate *fate)
 {
-	return fate->copied > 0 && fate->removed > 0;
+	return fate->removed > 0 &&
+		(fate->copied > 0 || fate->sent > 1 || fate->fetched > 1);
 }
 
 /* Among other copies of one content it cannot be told which one is meant. */
