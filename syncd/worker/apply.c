@@ -396,6 +396,26 @@ static bool upload_folder(struct account *account,
 	return is_done;
 }
 
+/* What did not come from the server may be what is missing elsewhere: moved,
+   and not recognised. Then nothing is missing in this pass. */
+static void look_for_left(struct account *account, const struct policy *policy)
+{
+	struct state_cursor cursor = { 0 };
+	int64_t now = account_now();
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	while (!account->remote_is_blind &&
+		state_next_unsettled(account->state, &cursor, &arena, &pair)) {
+		account->remote_is_blind = is_remote_arrival(&pair) &&
+			!pair_is_waiting(&pair, now) &&
+			decide(&pair, policy).existence == EXISTENCE_DOWNLOAD;
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+}
+
 static bool transfer_arrivals(struct account *account,
 	const struct policy *policy, struct error *error)
 {
@@ -418,6 +438,8 @@ static bool transfer_arrivals(struct account *account,
 			account, account->folders[i], policy, error);
 	if (state_pair_next_mid(account->state) > account->bound_mid)
 		account->wants_again = true;
+	if (remote_count > 0 && !account->is_dry_run)
+		look_for_left(account, policy);
 	account->counters.folder_path = NULL;
 	account_progress(account);
 	return is_done;

@@ -13,6 +13,8 @@
 
 #define BATCH_FILE_MAX 512
 #define BATCH_BYTE_MAX (UINT64_C(48) * 1024 * 1024)
+/* FETCHes of one message that give nothing, before it is held. */
+#define UNANSWERED_MAX 4
 
 /* One file of a batch, until its pair is written. */
 struct arriving {
@@ -396,25 +398,53 @@ static bool end_message(
 
 /* ---- A folder ---- */
 
-static bool hold_refused(struct download *download,
-	const struct uid_set *refused, struct error *error)
+/* What is not handed out may be gone again, or left out this once: the next
+   look tells. But it is not asked for as if nothing were amiss for ever. */
+static void note_unanswered(struct download *download, struct pair *pair)
+{
+	struct account *account = download->account;
+
+	if (pair->attempt_count >= UNANSWERED_MAX) {
+		account_hold(account, pair, HOLD_REFUSED,
+			"the server does not hand it out");
+		return;
+	}
+	pair->attempt_count++;
+	state_pair_put(account->state, pair);
+	download->folder->needs_observe = true;
+	account->wants_again = true;
+}
+
+static void note_failed(struct download *download, struct pair *pair,
+	const struct uid_set *refused)
+{
+	if (uid_set_contains(refused, pair->remote.uid))
+		account_hold(download->account, pair, HOLD_REFUSED,
+			"the server refuses to hand it out");
+	else if (!download->folder->has_failed)
+		note_unanswered(download, pair);
+}
+
+static bool note_missing(struct download *download,
+	const struct uid_set *missing, const struct uid_set *refused,
+	struct error *error)
 {
 	struct account *account = download->account;
 	struct arena arena;
 	struct pair pair;
 
-	if (uid_set_is_empty(refused))
+	if (uid_set_is_empty(missing))
 		return true;
 	if (!state_begin(account->state, error))
 		return false;
 	arena_init(&arena);
-	for (uint32_t uid = uid_set_next(refused, 1); uid != 0;
-		uid = uid == UINT32_MAX ? 0 : uid_set_next(refused, uid + 1)) {
+	for (uint32_t uid = uid_set_next(missing, 1); uid != 0;
+		uid = uid == UINT32_MAX ? 0 : uid_set_next(missing, uid + 1)) {
 		if (state_pair_by_uid(account->state,
 			    download->folder->record.folder_id, uid, &arena,
-			    &pair))
-			account_hold(account, &pair, HOLD_REFUSED,
-				"the server refuses to hand it out");
+			    &pair) &&
+			is_wanted(download, &pair))
+			note_failed(download, &pair, refused);
 		arena_reset(&arena);
 	}
 	arena_finish(&arena);
@@ -428,7 +458,7 @@ static bool fetch(struct download *download, const struct uid_set *uids,
 	struct folder *record = &download->folder->record;
 	struct remote_sink sink = { begin_message, message_data, end_message,
 		download };
-	struct uid_set refused = { 0 };
+	struct uid_set refused = { 0 }, missing = { 0 };
 	bool is_done = remote_select(account->remote, record->mailbox,
 			       record->uid_validity, error) &&
 		remote_fetch_bodies(
@@ -436,8 +466,11 @@ static bool fetch(struct download *download, const struct uid_set *uids,
 
 	maildir_writer_cancel(download->writer);
 	download->writer = NULL;
+	uid_set_copy(&missing, uids);
+	uid_set_remove_set(&missing, &download->done);
 	if (is_done)
-		is_done = hold_refused(download, &refused, error);
+		is_done = note_missing(download, &missing, &refused, error);
+	uid_set_finish(&missing);
 	uid_set_finish(&refused);
 	return is_done;
 }

@@ -718,7 +718,10 @@ static bool fetch(struct remote *remote, const struct uid_set *uids,
 		const char *blank = strstr(message->body, "\r\n\r\n");
 		size_t size = strlen(message->body);
 
-		if (!uid_set_contains(uids, message->uid))
+		if (!uid_set_contains(uids, message->uid) ||
+			(server.withholds != NULL &&
+				strstr(message->body, server.withholds) !=
+					NULL))
 			continue;
 		if (is_header && blank != NULL)
 			size = (size_t)(blank - message->body) + 4;

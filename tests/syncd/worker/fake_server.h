@@ -67,7 +67,9 @@ struct fake_server {
 	bool rewrites;       /* what is uploaded gets one header more */
 	bool miscounts;      /* RFC822.SIZE has one octet less */
 	bool loses_copies;   /* a COPY is OK, and does nothing */
-	const char *poison;  /* messages that contain it are refused; or NULL */
+	/* Messages that contain it are left out of a FETCH; or NULL. */
+	const char *withholds;
+	const char *poison; /* messages that contain it are refused; or NULL */
 	/* Called in between, as a second client would act. */
 	void (*interfere)(void *data);
 	void *data;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "syncd/worker/pass.h"
 #include "tests/syncd/worker/world.h"
 
 /* What a server may be able to do. */
@@ -280,6 +281,53 @@ static void test_what_is_not_found_is_not_copied_for_ever(void **state)
 	world_finish(&world);
 }
 
+/* One is gone, and there is one that may be it, which is not handed out. */
+static void withhold_one(struct world *world)
+{
+	struct fake_mailbox *inbox;
+
+	world_init(world, "", 1);
+	world_deliver_there(world, "INBOX", 3, 0);
+	world_converge(world);
+	inbox = fake_mailbox("INBOX");
+	fake_expunge(inbox, inbox->messages[0].uid);
+	(void)fake_deliver(inbox, "Subject: as changed\r\n\r\nx", 0);
+	server.withholds = "as changed";
+}
+
+static void test_nothing_goes_before_what_may_be_it_has_come(void **state)
+{
+	struct world world;
+
+	(void)state;
+	withhold_one(&world);
+	for (int i = 0; i < 3; i++) {
+		assert_true(pass_run(world.account, &world.error));
+		assert_int_equal(local_count(&world, "INBOX"), 3);
+	}
+	server.withholds = NULL;
+	world_converge(&world);
+	world_check_equal(&world, 3);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+static void test_what_never_comes_is_not_waited_for(void **state)
+{
+	struct world world;
+
+	(void)state;
+	withhold_one(&world);
+	world_converge(&world);
+	assert_int_equal(local_count(&world, "INBOX"), 2);
+	assert_int_equal(state_unsettled_count(world.account->state), 1);
+	server.withholds = NULL;
+	world_wait(24 * 3600);
+	world_converge(&world);
+	world_check_equal(&world, 3);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +342,9 @@ int main(void)
 		cmocka_unit_test(test_no_cut_takes_anything_away),
 		cmocka_unit_test(test_a_copy_of_untrue_size_is_found),
 		cmocka_unit_test(test_what_is_not_found_is_not_copied_for_ever),
+		cmocka_unit_test(
+			test_nothing_goes_before_what_may_be_it_has_come),
+		cmocka_unit_test(test_what_never_comes_is_not_waited_for),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
