@@ -17,6 +17,8 @@ static const struct stage LOCAL_MOVES[] = {
 static const struct stage REMOTE_STAGES[] = {
 	{ MATCH_REMOTE_ARRIVAL, MATCH_REMOTE_SUSPECT, true },
 	{ MATCH_REMOTE_ARRIVAL, MATCH_REMOTE_SUSPECT, false },
+	{ MATCH_REMOTE_ARRIVAL, MATCH_REMOTE_LOST, true },
+	{ MATCH_REMOTE_ARRIVAL, MATCH_REMOTE_LOST, false },
 	/* Behind moves: a copy made here beside a move made there is none too
 	   few. */
 	{ MATCH_LOCAL_ARRIVAL, MATCH_REMOTE_ARRIVAL, true },

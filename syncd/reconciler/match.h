@@ -12,12 +12,16 @@
 #include "base/arena.h"
 #include "base/pair.h"
 
+#define MATCH_ROLE_COUNT 5
+
 /* The role a pair plays; a pair can only be given in one role. */
 enum match_role {
 	MATCH_LOCAL_ARRIVAL,  /* on disk, never bound to a UID */
 	MATCH_LOCAL_SUSPECT,  /* was synced; its file is proven gone */
 	MATCH_REMOTE_ARRIVAL, /* on the server, never bound to a file */
 	MATCH_REMOTE_SUSPECT, /* was synced; its UID is proven gone */
+	/* Same, and its file is not found either. */
+	MATCH_REMOTE_LOST,
 };
 
 struct match_item {
@@ -30,10 +34,10 @@ struct match_item {
 };
 
 /* Bind: `arrival` and `partner` are one message. LOCAL_ARRIVAL with
-   LOCAL_SUSPECT: a local move. REMOTE_ARRIVAL with REMOTE_SUSPECT: a remote
-   move, or a new UID. LOCAL_ARRIVAL with REMOTE_ARRIVAL: two halves.
-   `partner` keeps its mid in the first two cases; in the third the remote
-   arrival does. */
+   LOCAL_SUSPECT: a local move. REMOTE_ARRIVAL with REMOTE_SUSPECT or
+   REMOTE_LOST: a remote move, or a new UID. LOCAL_ARRIVAL with REMOTE_ARRIVAL:
+   two halves. `partner` keeps its mid in the first two cases; in the third the
+   remote arrival does. */
 struct match_binding {
 	const struct pair *arrival;
 	const struct pair *partner;
@@ -61,9 +65,10 @@ struct match {
 /* Rules, in this order (a bound item takes no further part):
    1. equal email_id (both not 0);
    2. LOCAL_ARRIVAL with LOCAL_SUSPECT: equal size and hash;
-   3. REMOTE_ARRIVAL with REMOTE_SUSPECT, so that a copy made here beside a move
-      made there is none too few; then LOCAL_ARRIVAL with REMOTE_ARRIVAL in one
-      folder, then across folders:
+   3. REMOTE_ARRIVAL with REMOTE_SUSPECT, then with REMOTE_LOST: taken for one
+      of these before, it would go with it, and the file of its equal, too;
+      then LOCAL_ARRIVAL with REMOTE_ARRIVAL, so that a copy made here beside a
+      move made there is none too few; each in one folder, then across folders:
       equal hash; or equal size and header hash, where the message has a
       Message-ID and the group has one candidate on each side or all of its
       hashes are known to be equal.

@@ -53,14 +53,18 @@ static bool is_waiting(const struct account *account, const struct pair *pair)
 		!remote_abilities(account->remote)->has_uidplus;
 }
 
+static bool is_here(const struct pair *pair)
+{
+	return pair->local.presence == PRESENCE_PRESENT ||
+		pair->local.is_leftover;
+}
+
 /* An absence that is not proven yet may be a rename that is under way. Taken
    for gone, the message would leave its move there to a copy made here. */
 static bool may_be_here(const struct account *account, const struct pair *pair)
 {
-	return pair->local.presence == PRESENCE_PRESENT ||
-		pair->local.is_leftover ||
-		(pair->local.presence == PRESENCE_ABSENT &&
-			!account->local_is_complete);
+	return pair->local.presence == PRESENCE_ABSENT &&
+		!account->local_is_complete;
 }
 
 static bool role_of(const struct account *account, const struct pair *pair,
@@ -78,8 +82,10 @@ static bool role_of(const struct account *account, const struct pair *pair,
 	else if (local == PRESENCE_ABSENT && remote == PRESENCE_PRESENT &&
 		!is_waiting(account, pair))
 		*role_out = MATCH_LOCAL_SUSPECT;
-	else if (remote == PRESENCE_ABSENT && may_be_here(account, pair))
+	else if (remote == PRESENCE_ABSENT && is_here(pair))
 		*role_out = MATCH_REMOTE_SUSPECT;
+	else if (remote == PRESENCE_ABSENT && may_be_here(account, pair))
+		*role_out = MATCH_REMOTE_LOST;
 	else
 		return false;
 	return true;
@@ -133,7 +139,8 @@ static void cast_index(struct cast *cast)
 
 /* Counting first keeps a first sync, where all are of one role, from loading
    every pair. */
-static void count_roles(struct account *account, size_t counts[4])
+static void count_roles(
+	struct account *account, size_t counts[MATCH_ROLE_COUNT])
 {
 	struct state_cursor cursor = { 0 };
 	struct arena arena;
@@ -149,13 +156,14 @@ static void count_roles(struct account *account, size_t counts[4])
 	arena_finish(&arena);
 }
 
-static bool can_match(const size_t counts[4])
+static bool can_match(const size_t counts[MATCH_ROLE_COUNT])
 {
 	return (counts[MATCH_LOCAL_ARRIVAL] > 0 &&
 		       (counts[MATCH_LOCAL_SUSPECT] > 0 ||
 			       counts[MATCH_REMOTE_ARRIVAL] > 0)) ||
 		(counts[MATCH_REMOTE_ARRIVAL] > 0 &&
-			counts[MATCH_REMOTE_SUSPECT] > 0);
+			(counts[MATCH_REMOTE_SUSPECT] > 0 ||
+				counts[MATCH_REMOTE_LOST] > 0));
 }
 
 static void cast_load(struct account *account, struct cast *cast)
@@ -575,7 +583,7 @@ static bool bind_under_way(struct account *account, struct error *error)
 bool bind_arrivals(struct account *account, struct error *error)
 {
 	struct cast cast = { 0 };
-	size_t counts[4] = { 0 };
+	size_t counts[MATCH_ROLE_COUNT] = { 0 };
 	bool is_done;
 
 	if (!bind_under_way(account, error))

@@ -99,8 +99,11 @@ static struct pair *add_item(struct world *world, enum match_role role,
 		pair->local.size = 0;
 		break;
 	case MATCH_REMOTE_SUSPECT:
+	case MATCH_REMOTE_LOST:
 		pair->remote.presence = PRESENCE_ABSENT;
-		pair->local.presence = PRESENCE_PRESENT;
+		pair->local.presence = role == MATCH_REMOTE_LOST
+			? PRESENCE_ABSENT
+			: PRESENCE_PRESENT;
 		learn_all(pair, truth);
 		break;
 	}
@@ -146,7 +149,8 @@ static bool roles_fit(enum match_role arrival, enum match_role partner)
 	return (arrival == MATCH_LOCAL_ARRIVAL &&
 		       partner == MATCH_LOCAL_SUSPECT) ||
 		(arrival == MATCH_REMOTE_ARRIVAL &&
-			partner == MATCH_REMOTE_SUSPECT) ||
+			(partner == MATCH_REMOTE_SUSPECT ||
+				partner == MATCH_REMOTE_LOST)) ||
 		(arrival == MATCH_LOCAL_ARRIVAL &&
 			partner == MATCH_REMOTE_ARRIVAL);
 }
@@ -352,6 +356,20 @@ static void test_halves_meet_in_their_folder_first(void **state)
 	assert_true(world->is_bound[0]);
 }
 
+/* Else the file of the one would go, as the other is removed there. */
+static void test_one_whose_file_is_here_is_found_first(void **state)
+{
+	struct world *world = *state;
+
+	(void)add_item(world, MATCH_REMOTE_LOST, 1, 1);
+	(void)add_item(world, MATCH_REMOTE_SUSPECT, 2, 1);
+	(void)add_item(world, MATCH_REMOTE_ARRIVAL, 1, 1);
+	run(world);
+	assert_false(world->is_bound[0]);
+	assert_true(world->is_bound[1]);
+	assert_true(world->is_bound[2]);
+}
+
 static void test_a_move_here_comes_before_a_meeting(void **state)
 {
 	struct world *world = *state;
@@ -447,6 +465,7 @@ static void check_complete(const struct world *world)
 		{ MATCH_LOCAL_ARRIVAL, MATCH_LOCAL_SUSPECT },
 		{ MATCH_LOCAL_ARRIVAL, MATCH_REMOTE_ARRIVAL },
 		{ MATCH_REMOTE_ARRIVAL, MATCH_REMOTE_SUSPECT },
+		{ MATCH_REMOTE_ARRIVAL, MATCH_REMOTE_LOST },
 	};
 
 	for (unsigned truth = 1; truth < CONTENT_COUNT; truth++)
@@ -461,10 +480,10 @@ static void test_twins_stay_twins(void **state)
 {
 	struct world *world = *state;
 
-	for (unsigned number = 0; number < 9 * 9 * 9 * 9; number++) {
+	for (unsigned number = 0; number < 9 * 9 * 9 * 9 * 3; number++) {
 		static const enum match_role roles[] = { MATCH_LOCAL_ARRIVAL,
 			MATCH_LOCAL_SUSPECT, MATCH_REMOTE_ARRIVAL,
-			MATCH_REMOTE_SUSPECT };
+			MATCH_REMOTE_SUSPECT, MATCH_REMOTE_LOST };
 		unsigned rest = number;
 
 		reset(world);
@@ -481,7 +500,8 @@ static void test_twins_stay_twins(void **state)
 
 static void add_random(struct world *world)
 {
-	enum match_role role = (enum match_role)random_below(world, 4);
+	enum match_role role =
+		(enum match_role)random_below(world, MATCH_ROLE_COUNT);
 	unsigned truth = 1 + random_below(world, CONTENT_COUNT - 1);
 	struct pair *pair =
 		add_item(world, role, 1 + random_below(world, 3), truth);
@@ -521,6 +541,7 @@ int main(void)
 		TEST(test_a_second_candidate_makes_the_bodies_be_read),
 		TEST(test_a_later_rule_waits_for_an_earlier_one),
 		TEST(test_halves_meet_in_their_folder_first),
+		TEST(test_one_whose_file_is_here_is_found_first),
 		TEST(test_a_move_here_comes_before_a_meeting),
 		TEST(test_one_that_was_given_up_makes_the_others_be_read),
 		TEST(test_a_suspect_without_a_hash_is_asked_for_elsewhere),
