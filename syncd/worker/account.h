@@ -58,6 +58,7 @@ struct account_folder {
 	struct uid_set changed_uids;
 	bool is_doubtful;   /* its last observation left absences open */
 	bool wants_listing; /* the last observation's count was off */
+	bool is_put_back;   /* the last observation's UIDs are others' */
 	bool has_failed;    /* in this pass: leave it alone until the next */
 	/* Only its directory could not be looked at. Its mailbox is: what was
 	   moved out of it has to show, or it would be taken for new. */
@@ -76,6 +77,9 @@ struct account_folder {
 	int64_t swept_at_ms;                     /* last full flag listing */
 	uint64_t arrival_count, departure_count; /* to be transferred */
 	int64_t active_at_ms; /* last change: which mailboxes to IDLE on */
+	/* What was told of a message whose header was found to be its own,
+	   although size or date were not: it need not be read again. */
+	struct remote_message witness;
 };
 
 struct account;

@@ -5,6 +5,7 @@
 #include "syncd/reconciler/merge.h"
 #include "syncd/worker/clock.h"
 #include "syncd/worker/observe_changed.h"
+#include "syncd/worker/observe_witness.h"
 
 /* Few UIDs are looked up one by one, many by walking what is known. */
 #define VANISHED_LOOKUP_MAX 256
@@ -619,11 +620,11 @@ static uint32_t last_uid(struct account *account, const struct folder *record)
 	return uid;
 }
 
-static bool observe_once(struct account *account, struct account_folder *folder,
-	bool wants_listing, struct error *error)
+/* What is asked of the server: what the state knows. */
+static struct remote_known known_of(
+	struct account *account, const struct folder *record)
 {
-	struct folder *record = &folder->record;
-	struct remote_known known = {
+	return (struct remote_known){
 		.wire_name = record->mailbox,
 		.uid_validity = record->uid_validity,
 		.highest_modseq = record->highest_modseq,
@@ -631,8 +632,32 @@ static bool observe_once(struct account *account, struct account_folder *folder,
 		.last_uid = last_uid(account, record),
 		.message_count = (uint32_t)state_folder_remote_count(
 			account->state, record->folder_id),
-		.wants_full_listing = wants_listing,
+		.witness = observe_witness(account, record),
 	};
+}
+
+/* Nothing of the view is believed where the witness is another message: then
+   all UIDs are void. */
+static bool take_view(struct observing *observing, struct remote_view *view,
+	struct error *error)
+{
+	struct account_folder *folder = observing->folder;
+
+	if (view->is_uid_not_sticky)
+		return error_set(error, ERROR_REFUSED,
+			"the server gives no lasting UIDs here");
+	folder->is_put_back = false;
+	if (!view->is_new_epoch &&
+		!observe_witness_check(observing->account, folder,
+			&view->witness, &folder->is_put_back, error))
+		return false;
+	return folder->is_put_back || write_view(observing, view, error);
+}
+
+static bool observe_once(struct account *account, struct account_folder *folder,
+	const struct remote_known *known, struct error *error)
+{
+	struct folder *record = &folder->record;
 	struct observing observing = {
 		.account = account,
 		.folder = folder,
@@ -647,16 +672,11 @@ static bool observe_once(struct account *account, struct account_folder *folder,
 	bool is_done;
 
 	arena_init(&arena);
-	is_done = remote_observe(
-		account->remote, &known, &sink, &arena, &view, error);
-	if (is_done && view.is_uid_not_sticky)
-		is_done = error_set(error, ERROR_REFUSED,
-			"the server gives no lasting UIDs here");
-	if (is_done) {
-		is_done = write_view(&observing, &view, error);
-		if (observing.row_count > 0)
-			folder->active_at_ms = (int64_t)clock_now_ms();
-	}
+	is_done = remote_observe(account->remote, known, &sink, &arena, &view,
+			  error) &&
+		take_view(&observing, &view, error);
+	if (is_done && observing.row_count > 0)
+		folder->active_at_ms = (int64_t)clock_now_ms();
 	remote_view_finish(&view);
 	arena_finish(&arena);
 	return is_done;
@@ -665,13 +685,21 @@ static bool observe_once(struct account *account, struct account_folder *folder,
 bool observe_folder(struct account *account, struct account_folder *folder,
 	struct error *error)
 {
+	struct remote_known known = known_of(account, &folder->record);
+
 	account->counters.folder_path = folder->record.path;
 	account_progress(account);
 	folder->wants_listing = false;
-	if (!observe_once(account, folder, false, error) ||
-		(folder->wants_listing &&
-			!observe_once(account, folder, true, error)) ||
-		!observe_changed(account, folder, error))
+	if (!observe_once(account, folder, &known, error))
+		return false;
+	if (folder->is_put_back || folder->wants_listing) {
+		known = known_of(account, &folder->record);
+		known.is_put_back = folder->is_put_back;
+		known.wants_full_listing = folder->wants_listing;
+		if (!observe_once(account, folder, &known, error))
+			return false;
+	}
+	if (!observe_changed(account, folder, error))
 		return false;
 	note_status(folder);
 	return true;

@@ -137,6 +137,8 @@ struct remote_known {
 	uint32_t last_uid;       /* bound, from uid_next on; 0 = none */
 	uint32_t message_count;  /* we hold bound in this mailbox */
 	bool wants_full_listing; /* UIDs and flags of all, whatever is known */
+	uint32_t witness; /* below uid_next, to be told in full; 0 = none */
+	bool is_put_back; /* the server was: the known UIDs are void */
 };
 
 struct remote_view {
@@ -154,8 +156,11 @@ struct remote_view {
 	   one (or UIDNEXT or HIGHESTMODSEQ went backwards). `messages` are
 	   then all there are, under the new UIDVALIDITY. */
 	bool is_new_epoch;
-	/* With is_new_epoch: one of the three is lower than it was. */
+	/* With is_new_epoch: one of the three is lower than it was, or it was
+	   known to be. */
 	bool is_put_back;
+	/* What is told of known->witness; its uid is 0 when nothing is. */
+	struct remote_message witness;
 	/* UIDs reported gone; only those not reported present. */
 	struct uid_set vanished;
 	/* Every UID there is, when a complete listing was made (with a tagged

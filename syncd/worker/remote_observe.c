@@ -179,6 +179,16 @@ static struct remote_call *add_known(
 	return add_fetch(flight, 1, observation->low - 1, items);
 }
 
+static struct remote_call *add_fresh(struct remote_flight *flight,
+	const struct observation *observation, const char *items)
+{
+	uint32_t witness = observation->known->witness;
+	bool has_witness = witness != 0 && witness < observation->low;
+
+	return add_fetch(flight, has_witness ? witness : observation->low,
+		REMOTE_UID_MAX, items);
+}
+
 static bool has_modseqs(const struct observation *observation)
 {
 	return observation->rung != RUNG_PLAIN &&
@@ -244,7 +254,7 @@ static bool fly(struct observation *observation, bool *is_plain_out,
 	flight_init(&flight, observation);
 	selecting = add_select(&flight, observation);
 	known = add_known(&flight, observation);
-	fresh = add_fetch(&flight, observation->low, REMOTE_UID_MAX, items);
+	fresh = add_fresh(&flight, observation, items);
 	is_done = remote_flight_run(&flight, error) &&
 		remote_check(remote, selecting, "select the mailbox", error);
 	if (is_done) {
@@ -271,7 +281,7 @@ static bool fly_plain(struct observation *observation, struct error *error)
 	observation->rung = observation->low > 1 ? RUNG_PLAIN : RUNG_EVERYTHING;
 	flight_init(&flight, observation);
 	known = add_known(&flight, observation);
-	fresh = add_fetch(&flight, observation->low, REMOTE_UID_MAX, items);
+	fresh = add_fresh(&flight, observation, items);
 	is_done = remote_flight_run(&flight, error);
 	observation->has_broken |= flight.has_broken;
 	is_done = is_done && check_told(observation, known, fresh, error) &&
@@ -310,6 +320,8 @@ static bool is_put_back(const struct observation *observation)
 	const struct remote_selection *selection =
 		&observation->remote->selection;
 
+	if (known->is_put_back)
+		return true;
 	if (selection->uid_validity != known->uid_validity)
 		return selection->uid_validity < known->uid_validity;
 	/* Without UIDNEXT its falling cannot be seen. */
@@ -356,6 +368,8 @@ static void settle_rows(struct observation *observation)
 		struct remote_message *row = &rows->items[i];
 
 		uid_set_add(&observation->present, row->uid);
+		if (row->uid == observation->known->witness && row->has_size)
+			observation->view->witness = *row;
 		if (row->uid < observation->low)
 			row->has_size = false;
 		else if (row->has_flags && row->has_size)

@@ -186,7 +186,8 @@ static void use_uid_again(struct world *world)
 	there_deliver(world, "INBOX", 4, 0);
 }
 
-/* Right before it is removed: it is looked at, and left alone. */
+/* Right before it is removed: it is looked at, and left alone. As the last one
+   it tells of more. */
 static void uid_used_again(struct world *world, unsigned variant)
 {
 	(void)variant;
@@ -201,7 +202,7 @@ static void uid_used_again(struct world *world, unsigned variant)
 	expect_copies(3, 0);
 	if (scene_is_undisturbed()) {
 		expect_copies(4, 1);
-		expect_logged("is another message now: not deleted");
+		expect_logged("was put back to an older state");
 	}
 	expect_untouched(1, 2);
 }

@@ -590,9 +590,10 @@ static void note_epoch(const struct remote_known *known,
 {
 	bool is_same = known->uid_validity == mailbox->uid_validity;
 
-	view->is_put_back = is_same &&
-		(known->uid_next > mailbox->uid_next ||
-			known->last_uid >= mailbox->uid_next);
+	view->is_put_back = known->is_put_back ||
+		(is_same &&
+			(known->uid_next > mailbox->uid_next ||
+				known->last_uid >= mailbox->uid_next));
 	view->is_new_epoch =
 		view->is_put_back || (known->uid_validity != 0 && !is_same);
 }
@@ -633,6 +634,8 @@ bool remote_observe(struct remote *remote, const struct remote_known *known,
 	for (size_t i = 0; i < mailbox->count; i++) {
 		const struct fake_message *message = &mailbox->messages[i];
 
+		if (message->uid == known->witness)
+			view.witness = row(message);
 		/* Of old ones only what changes is told. */
 		if (message->uid >= known->uid_next || is_afresh)
 			(void)put_row(arena, &view, &capacity, message);

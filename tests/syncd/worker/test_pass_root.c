@@ -323,6 +323,90 @@ static void test_a_server_put_back_is_matched_in_every_mailbox(void **state)
 	world_finish(&world);
 }
 
+/* Put back, and reached again: the UID is another message's, and a further one
+   has come. */
+static void give_last_uid_again(struct world *world)
+{
+	struct fake_mailbox *mailbox = fake_mailbox("INBOX");
+	struct fake_message *last = &mailbox->messages[mailbox->count - 1];
+
+	put_back(world, "INBOX", true);
+	last->email_id = ++server.last_email_id;
+	last->date += 60;
+	world_deliver_there(world, "INBOX", 1, FLAG_SEEN);
+}
+
+static void check_uid_given_again(struct world *world)
+{
+	world_deliver_there(world, "INBOX", 3, FLAG_SEEN);
+	world_converge(world);
+	give_last_uid_again(world);
+	world_stop(world);
+	world_converge(world);
+	/* The lost one is held. */
+	assert_int_equal(local_count(world, "INBOX"), 5);
+	assert_int_equal(fake_mailbox("INBOX")->count, 4);
+	world_finish(world);
+}
+
+static void test_a_last_uid_with_another_emailid_tells_of_it(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 48);
+	server.has_email_ids = true;
+	check_uid_given_again(&world);
+}
+
+static void test_a_last_uid_with_another_header_tells_of_it(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 49);
+	check_uid_given_again(&world);
+}
+
+static void test_a_last_uid_never_fetched_tells_by_its_size(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 50);
+	world_deliver_there(&world, "INBOX", 3, FLAG_SEEN);
+	/* Cut off before the first is fetched. */
+	world_stop(&world);
+	world_start(&world);
+	server.cut_in = 4;
+	assert_false(pass_run_to_end(world.account, &world.error));
+	assert_int_equal(local_count(&world, "INBOX"), 0);
+	give_last_uid_again(&world);
+	world_stop(&world);
+	world_converge(&world);
+	world_check_equal(&world, 4);
+	world_finish(&world);
+}
+
+/* Another size than before, and the same header. */
+static void test_a_last_uid_told_of_otherwise_tells_nothing(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 51);
+	populate(&world);
+	server.miscounts = true;
+	world_deliver_there(&world, "INBOX", 1, FLAG_SEEN);
+	world_stop(&world);
+	world_start(&world);
+	assert_true(pass_run_to_end(world.account, &world.error));
+	assert_int_equal(world.account->folders[0]->witness.uid, 5);
+	world_check_equal(&world, 6);
+	assert_int_equal((int)server.body_count, 6);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +423,14 @@ int main(void)
 			test_a_maildir_replaced_in_a_look_lacks_no_folder),
 		cmocka_unit_test(
 			test_a_server_put_back_is_matched_in_every_mailbox),
+		cmocka_unit_test(
+			test_a_last_uid_with_another_emailid_tells_of_it),
+		cmocka_unit_test(
+			test_a_last_uid_with_another_header_tells_of_it),
+		cmocka_unit_test(
+			test_a_last_uid_never_fetched_tells_by_its_size),
+		cmocka_unit_test(
+			test_a_last_uid_told_of_otherwise_tells_nothing),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));

@@ -256,6 +256,53 @@ static void test_a_bound_uid_that_is_still_to_come_is_a_new_epoch(void **state)
 	scene_close(&scene);
 }
 
+/* In the FETCH of new ones; it is no change. */
+static void test_the_witness_is_told_with_the_new_ones(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+	struct remote_known known = KNOWN;
+
+	(void)state;
+	known.witness = 19;
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT", SELECTED(MODSEQ_50) "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 19:4294967295 (UID FLAGS MODSEQ",
+		"* 2 FETCH (UID 19 FLAGS () MODSEQ (40) RFC822.SIZE 9 "
+		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n% OK\r\n");
+	observe(&scene, &known, &view);
+	assert_false(view.is_new_epoch || view.has_listing);
+	assert_int_equal(view.witness.uid, 19);
+	assert_int_equal(view.witness.size, 9);
+	assert_int_equal(view.message_row_count, 1);
+	assert_false(view.messages[0].has_size);
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
+static void test_a_server_known_to_be_put_back_is_read_anew(void **state)
+{
+	struct scene scene;
+	struct remote_view view;
+	struct remote_known known = KNOWN;
+
+	(void)state;
+	known.is_put_back = true;
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT", SELECTED(MODSEQ_50) "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 20:", "% OK\r\n");
+	script_add(&scene.script, "UID FETCH 1:4294967295 (UID FLAGS INTERNAL",
+		"* 1 FETCH (UID 1 FLAGS (\\Seen) RFC822.SIZE 9 "
+		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n"
+		"* 2 FETCH (UID 2 FLAGS (\\Seen) RFC822.SIZE 9 "
+		"INTERNALDATE \" 9-Feb-2007 01:02:03 +0000\")\r\n% OK\r\n");
+	observe(&scene, &known, &view);
+	assert_true(view.is_new_epoch && view.is_put_back);
+	assert_int_equal(view.message_row_count, 2);
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
 static void test_without_modseqs_all_flags_are_read(void **state)
 {
 	struct scene scene;
@@ -616,6 +663,9 @@ int main(void)
 			test_the_anchor_stays_behind_what_could_not_be_read),
 		cmocka_unit_test(
 			test_a_bound_uid_that_is_still_to_come_is_a_new_epoch),
+		cmocka_unit_test(test_the_witness_is_told_with_the_new_ones),
+		cmocka_unit_test(
+			test_a_server_known_to_be_put_back_is_read_anew),
 		cmocka_unit_test(test_without_modseqs_all_flags_are_read),
 		cmocka_unit_test(
 			test_what_is_refused_twice_is_not_an_empty_mailbox),
