@@ -458,7 +458,7 @@ static void check_restored(unsigned number, unsigned count)
 	const struct fate *fate = &oracle.fates[number];
 
 	if (fate->is_blurred && !fate->shares_uid && count == 0 &&
-		fate->made > fate->removed)
+		least_count(fate) > 0)
 		world_violation(1, "lost after a restore");
 }
 
