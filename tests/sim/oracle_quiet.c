@@ -46,7 +46,7 @@ static bool is_untouched(unsigned number)
 
 	return number != 0 && fate->made == 1 && fate->removed == 0 &&
 		!fate->is_touched && !fate->is_lost_sight_of &&
-		!oracle.is_blurred &&
+		!fate->shares_uid && !oracle.is_blurred &&
 		the_world->kind.weights[EVENT_OPERATOR] == 0;
 }
 
