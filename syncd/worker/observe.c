@@ -321,8 +321,17 @@ static void begin_epoch(struct account *account, struct account_folder *folder,
 	unbind_all(account, record->folder_id);
 }
 
+/* Not one that is being emptied. */
+static bool can_begin_epoch(const struct folder *record)
+{
+	return record->uid_validity != 0 &&
+		(record->state == FOLDER_NORMAL ||
+			record->state == FOLDER_EPOCH);
+}
+
 /* One mailbox that was put back is a sign that all were. Where others wrote
-   since, the numbers may have caught up, and stand for other messages. */
+   since, the numbers may have caught up, and stand for other messages: also
+   where an epoch began before, and what was seen in it was then. */
 static void begin_other_epochs(
 	struct account *account, const struct account_folder *first)
 {
@@ -330,8 +339,7 @@ static void begin_other_epochs(
 		struct account_folder *folder = account->folders[i];
 
 		if (folder == first || !is_observable(folder) ||
-			folder->record.uid_validity == 0 ||
-			folder->record.state != FOLDER_NORMAL)
+			!can_begin_epoch(&folder->record))
 			continue;
 		begin_epoch(account, folder, PUT_BACK);
 		folder->needs_observe = true;
