@@ -269,7 +269,9 @@ static void note_listing(struct mailboxes_round *round)
 		const char *path = round->mailbox_paths[i];
 		struct account_folder *folder = NULL;
 
-		if (path != NULL)
+		/* A name that is left because others are below it: what was a
+		   mailbox is gone. */
+		if (path != NULL && round->mailboxes[i].is_selectable)
 			folder = find_listed(
 				account, path, round->mailboxes[i].mailbox_id);
 		if (folder == NULL || !folder->record.has_remote)

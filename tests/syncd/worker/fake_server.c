@@ -405,7 +405,7 @@ bool remote_list(struct remote *remote, struct arena *arena,
 	struct error *error)
 {
 	struct remote_mailbox *mailboxes =
-		arena_alloc(arena, FAKE_MAILBOX_MAX, sizeof(*mailboxes));
+		arena_alloc(arena, FAKE_MAILBOX_MAX + 1, sizeof(*mailboxes));
 	size_t count = 0;
 
 	if (!begin(remote, __func__, error))
@@ -417,6 +417,12 @@ bool remote_list(struct remote *remote, struct arena *arena,
 					server.mailboxes[i].name) != 0))
 			mailboxes[count++] =
 				describe(&server.mailboxes[i], arena);
+	if (server.only_name != NULL)
+		mailboxes[count++] = (struct remote_mailbox){
+			.wire_name = server.only_name,
+			.name = server.only_name,
+			.delimiter = '/',
+		};
 	*mailboxes_out = mailboxes;
 	*count_out = count;
 	return end(remote, error);

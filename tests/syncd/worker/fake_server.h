@@ -52,8 +52,10 @@ struct fake_server {
 	uint64_t last_email_id;
 	uint64_t message_limit; /* 0 = none; a COPY of more is refused */
 	bool lists_nothing;
-	bool keeps_expunged;     /* UID EXPUNGE is OK, and removes nothing */
-	const char *hides;       /* this mailbox is not listed; or NULL */
+	bool keeps_expunged; /* UID EXPUNGE is OK, and removes nothing */
+	const char *hides;   /* this mailbox is not listed; or NULL */
+	/* Listed, and no mailbox: others are below it; or NULL. */
+	const char *only_name;
 	size_t unreadable_count; /* mailboxes whose names nobody can read */
 	const char *refuses;     /* this mailbox cannot be selected; or NULL */
 	const char *silent;      /* this mailbox gives no STATUS; or NULL */

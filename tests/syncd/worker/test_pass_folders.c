@@ -300,6 +300,30 @@ static void test_renamed_mailboxes_are_not_missed(void **state)
 	world_finish(&world);
 }
 
+/* Its name stays with those below it, and goes with the last of them. */
+static void test_of_a_removed_mailbox_only_the_name_is_left(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 46);
+	populate(&world);
+	fake_create("Work/2024");
+	world_deliver_there(&world, "Work/2024", 2, FLAG_SEEN);
+	world_converge(&world);
+	fake_delete("Work");
+	server.only_name = "Work";
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	world_check_quiet(&world);
+	assert_int_equal(local_count(&world, "Work"), 0);
+	assert_null(fake_mailbox("Work"));
+	fake_delete("Work/2024");
+	server.only_name = NULL;
+	check_end(&world, 3);
+	world_finish(&world);
+}
+
 /* ---- A name that goes from one mailbox to another ---- */
 
 static void start_named(struct world *world, uint32_t seed)
@@ -543,6 +567,8 @@ int main(void)
 			test_when_most_mailboxes_are_gone_a_person_is_asked),
 		cmocka_unit_test(test_renamed_mailboxes_are_not_missed),
 		cmocka_unit_test(test_an_unreadable_name_removes_no_mailbox),
+		cmocka_unit_test(
+			test_of_a_removed_mailbox_only_the_name_is_left),
 		cmocka_unit_test(
 			test_a_mailbox_gets_the_name_of_one_that_is_gone),
 		cmocka_unit_test(test_what_is_in_a_mailbox_that_waits_stays),
