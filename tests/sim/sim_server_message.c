@@ -321,6 +321,7 @@ void server_reissue(struct server_mailbox *mailbox, uint32_t uid)
 	moved.uid = place->uid;
 	moved.modseq = place->modseq;
 	*place = moved;
+	tell_reuse(mailbox, place);
 }
 
 void server_renumber(struct server_mailbox *mailbox)
