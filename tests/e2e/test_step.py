@@ -39,10 +39,18 @@ def by_folder(look, folders):
     return {folder: look(folder) for folder in folders}
 
 
+def is_mailtwin(pid):
+    """The number may be another process's by now."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().startswith("mailtwin")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def tells_of_the_dead(lock):
     pid, _, host = lock.read_text().partition(":")
     return (pid.isdigit() and host == os.uname().nodename and
-            not os.path.exists(f"/proc/{pid}"))
+            not is_mailtwin(pid))
 
 
 class Account:
