@@ -20,7 +20,10 @@
 static struct removals {
 	char folder[FOLDER_SIZE];
 	bool is_here;
-	uint64_t times_ms[REMOVAL_MAX];
+	struct moment {
+		uint64_t monotonic_ms;
+		int64_t wall_ms;
+	} moments[REMOVAL_MAX];
 	unsigned count;
 } removals[FOLDER_COUNT_MAX];
 
@@ -53,12 +56,24 @@ static struct removals *find(const char *folder, bool is_here)
 	return NULL;
 }
 
-static unsigned count_recent(const struct removals *entry, uint64_t now_ms)
+static struct moment now(void)
 {
+	return (struct moment){ seam_monotonic_ms(), seam_wall_ns() / 1000000 };
+}
+
+/* It is kept for the next process, too, so it goes by the wall clock, and an
+   hour that somebody set that forward is over. */
+static unsigned count_recent(const struct removals *entry)
+{
+	struct moment last = now();
 	unsigned recent = 0;
 
-	for (unsigned i = 0; i < entry->count; i++)
-		recent += now_ms - entry->times_ms[i] < HOUR_MS;
+	for (unsigned i = 0; i < entry->count; i++) {
+		const struct moment *moment = &entry->moments[i];
+
+		recent += last.monotonic_ms - moment->monotonic_ms < HOUR_MS &&
+			last.wall_ms - moment->wall_ms < (int64_t)HOUR_MS;
+	}
 	return recent;
 }
 
@@ -71,13 +86,12 @@ static bool is_guarded(void)
 void oracle_guard_count(const char *folder, bool is_here, unsigned left)
 {
 	struct removals *entry = is_guarded() ? find(folder, is_here) : NULL;
-	uint64_t now_ms = seam_monotonic_ms();
 	unsigned recent;
 
 	if (entry == NULL || entry->count == REMOVAL_MAX)
 		return;
-	entry->times_ms[entry->count++] = now_ms;
-	recent = count_recent(entry, now_ms);
+	entry->moments[entry->count++] = now();
+	recent = count_recent(entry);
 	if (left + recent >= MESSAGE_COUNT_MIN &&
 		recent * 100 > (left + recent) * PERCENT_MAX)
 		world_violation(6,
