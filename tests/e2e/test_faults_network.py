@@ -181,7 +181,7 @@ class Points(Faults):
                 snare = world.proxy.set_snare("sent", pattern.encode(),
                                               action)
                 world.program.sync(expect=None)
-                self.assertTrue(snare.sprung.is_set())
+                self.assertTrue(snare.sprung.wait(20))
                 self.mend(world)
                 self.assertLess(world.proxy.received, 60 * self.size)
         self.check_quiet(world)
@@ -209,7 +209,7 @@ class Points(Faults):
                 snare = world.proxy.set_snare("sent", pattern.encode(),
                                               self.server.kill)
                 world.program.sync(expect=None)
-                self.assertTrue(snare.sprung.is_set())
+                self.assertTrue(snare.sprung.wait(20))
                 self.server.start()
                 world.reconnect()
                 self.mend(world)
@@ -220,9 +220,10 @@ class Points(Faults):
                 world = self.filled(user=f"first{turn}")
                 world.maildir.deliver("Work", small_message("up"))
                 self.wanted["Work"].add("up")
-                world.proxy.set_snare("sent", pattern.encode(),
-                                      self.server.kill)
+                snare = world.proxy.set_snare("sent", pattern.encode(),
+                                              self.server.kill)
                 world.program.sync(expect=None)
+                self.assertTrue(snare.sprung.wait(20))
                 self.server.start()
                 world.reconnect()
                 self.mend(world)
@@ -276,7 +277,7 @@ class Slowness(Faults):
         self.wanted["Work"].add("up")
         snare = world.proxy.set_snare("sent", pattern, "freeze")
         world.program.sync(expect=(EX_UNAVAILABLE, EX_OK), timeout=timeout)
-        self.assertTrue(snare.sprung.is_set())
+        self.assertTrue(snare.sprung.wait(20))
         self.mend(world)
 
     def test_daemon_goes_on_after_bye_and_cuts(self):

@@ -151,7 +151,11 @@ def kill(pid, signal_number=signal.SIGKILL):
 
 
 def end_tree(process, signal_number=signal.SIGKILL):
-    """Ends a process and all it started, and reaps it."""
-    for pid in [process.pid, *children(process.pid)]:
+    """Ends a process and all it started, and reaps it. Stopped first: it could
+    start another one meanwhile."""
+    kill(process.pid, signal.SIGSTOP)
+    started = children(process.pid)
+    for pid in [process.pid, *started]:
         kill(pid, signal_number)
+        kill(pid, signal.SIGCONT)
     process.wait()

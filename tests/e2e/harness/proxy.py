@@ -37,7 +37,8 @@ class Snare:
         self.pattern = re.compile(pattern, re.I | re.S)
         self.action = action
         self.skip = skip
-        self.sprung = threading.Event()
+        self.is_taken = False
+        self.sprung = threading.Event()  # and what it does is done
 
 
 class Direction:
@@ -137,14 +138,17 @@ class Connection:
             return data
         seen = self.tails[side] + data
         self.tails[side] = seen[-Snare.TAIL:]
-        if not snare.pattern.search(seen) or snare.sprung.is_set():
+        if not snare.pattern.search(seen) or snare.is_taken:
             return data
         self.tails[side] = b""
         if snare.skip > 0:
             snare.skip -= 1
             return data
-        snare.sprung.set()
-        return self.spring(snare.action, data)
+        snare.is_taken = True
+        try:
+            return self.spring(snare.action, data)
+        finally:
+            snare.sprung.set()
 
     def spring(self, action, data):
         if callable(action):
