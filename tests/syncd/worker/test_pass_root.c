@@ -460,7 +460,6 @@ int main(void)
 		cmocka_unit_test(
 			test_a_server_put_back_is_matched_in_every_mailbox),
 		cmocka_unit_test(
-<<<<<<< HEAD
 			test_a_last_uid_with_another_emailid_tells_of_it),
 		cmocka_unit_test(
 			test_a_last_uid_with_another_header_tells_of_it),
@@ -468,7 +467,7 @@ int main(void)
 			test_a_last_uid_never_fetched_tells_by_its_size),
 		cmocka_unit_test(
 			test_a_last_uid_told_of_otherwise_tells_nothing),
-=======
+		cmocka_unit_test(
 			test_a_server_put_back_in_an_epoch_is_matched_anew),
 	};
 
