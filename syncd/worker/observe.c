@@ -286,6 +286,8 @@ static void unbind_all(struct account *account, uint32_t folder_id)
 			    account->state, folder_id, uid, &arena, &pair))
 			continue;
 		if (pair.local.presence == PRESENCE_NEVER) {
+			state_journal_settle(
+				account->state, pair.mid, "looked for anew");
 			state_pair_delete(account->state, pair.mid);
 			continue;
 		}
