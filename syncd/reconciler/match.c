@@ -319,12 +319,16 @@ static void ask_bytes(struct matcher *matcher, const struct group *group)
 }
 
 /* Who is left may have a size that is not true. A message that is moved keeps
-   its date, and one that was sent has that of its file. */
-static void ask_dated(struct matcher *matcher)
+   its date, and one that was sent has that of its file; and where the date is
+   new, too, the size may be that of the file. */
+static void ask_lied_about(struct matcher *matcher)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(REMOTE_STAGES); i++)
+	for (size_t i = 0; i < ARRAY_LENGTH(REMOTE_STAGES); i++) {
 		match_for_each_group(
 			matcher, &REMOTE_STAGES[i], KEY_DATE, ask_headers);
+		match_for_each_group(
+			matcher, &REMOTE_STAGES[i], KEY_DISK, ask_headers);
+	}
 	for (size_t i = 0; i < ARRAY_LENGTH(REMOTE_STAGES); i++)
 		match_for_each_group(matcher, &REMOTE_STAGES[i],
 			KEY_HEADER_ALONE, ask_bytes);
@@ -340,7 +344,7 @@ struct match match_make(
 		match_local_moves,
 		ask_all_headers,
 		match_remote,
-		ask_dated,
+		ask_lied_about,
 	};
 	struct matcher matcher = {
 		.arena = arena,

@@ -73,8 +73,9 @@ struct match {
       Message-ID and the group has one candidate on each side or all of its
       hashes are known to be equal.
    Items are asked for more (needs) only when another item with equal size is
-   there to match; or, last, with an equal date: some servers tell sizes that
-   are not true, and then nothing but equal bytes is a match. A match that rests
+   there to match; or, last, with an equal date, or one whose file has that
+   size: some servers tell sizes that are not true, and then nothing but equal
+   bytes is a match. A match that rests
    on what is not known yet is not made: the caller gets what is needed and
    calls again; no need twice for one item that has the answer. Bindings are
    final: the caller writes them down at each call and does not give these items

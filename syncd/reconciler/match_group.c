@@ -33,6 +33,14 @@ static int compare_dates(const struct entry *a, const struct entry *b)
 	return (first > second) - (first < second);
 }
 
+/* With LF line ends, as files have; what a server says that counts so. */
+static uint64_t disk_size_of(const struct entry *entry)
+{
+	return match_is_role(entry, MATCH_REMOTE_ARRIVAL)
+		? match_content(entry)->size
+		: entry->item->pair->local.size;
+}
+
 static int compare_keys(
 	const struct entry *a_entry, const struct entry *b_entry, enum key key)
 {
@@ -54,6 +62,9 @@ static int compare_keys(
 			: compare_numbers(a->header_hash, b->header_hash);
 	case KEY_DATE:
 		return compare_dates(a_entry, b_entry);
+	case KEY_DISK:
+		return compare_numbers(
+			disk_size_of(a_entry), disk_size_of(b_entry));
 	case KEY_HEADER_ALONE:
 		return compare_numbers(a->header_hash, b->header_hash);
 	}
@@ -95,6 +106,7 @@ DEFINE_COMPARE(compare_hash, KEY_HASH)
 DEFINE_COMPARE(compare_size, KEY_SIZE)
 DEFINE_COMPARE(compare_header, KEY_HEADER)
 DEFINE_COMPARE(compare_date, KEY_DATE)
+DEFINE_COMPARE(compare_disk, KEY_DISK)
 DEFINE_COMPARE(compare_header_alone, KEY_HEADER_ALONE)
 #undef DEFINE_COMPARE
 
@@ -104,6 +116,7 @@ static int (*const COMPARE[][2])(const void *, const void *) = {
 	[KEY_SIZE] = { compare_size, compare_size_in_folder },
 	[KEY_HEADER] = { compare_header, compare_header_in_folder },
 	[KEY_DATE] = { compare_date, compare_date_in_folder },
+	[KEY_DISK] = { compare_disk, compare_disk_in_folder },
 	[KEY_HEADER_ALONE] = { compare_header_alone,
 		compare_header_alone_in_folder },
 };
@@ -123,6 +136,8 @@ static bool has_key(const struct entry *entry, enum key key)
 		return content->size != 0 && content->header_hash != 0;
 	case KEY_DATE:
 		return date_of(entry) != 0;
+	case KEY_DISK:
+		return disk_size_of(entry) != 0;
 	case KEY_HEADER_ALONE:
 		return content->header_hash != 0;
 	}

@@ -17,6 +17,7 @@ enum key {
 	KEY_SIZE,   /* size */
 	KEY_HEADER, /* size, then header hash */
 	KEY_DATE,   /* INTERNALDATE; of a file on its way there its mtime */
+	KEY_DISK,   /* size as on disk: some servers count line ends once */
 	KEY_HEADER_ALONE, /* header hash, whatever the sizes */
 };
 

@@ -425,6 +425,7 @@ static void test_a_suspect_without_a_hash_is_asked_for_elsewhere(void **state)
 static void test_a_size_that_is_not_true_parts_nobody(void **state)
 {
 	struct world *world = *state;
+	struct pair *pair;
 
 	world->lies = true;
 	add_item(world, MATCH_REMOTE_SUSPECT, 1, 1);
@@ -436,10 +437,19 @@ static void test_a_size_that_is_not_true_parts_nobody(void **state)
 	add_item(world, MATCH_REMOTE_ARRIVAL, 1, 3);
 	run(world);
 	assert_true(world->is_bound[0]);
-	/* Without its date nothing tells which bytes to read. */
+	/* Its date is new, too: but the file has that size. */
 	reset(world);
 	add_item(world, MATCH_REMOTE_SUSPECT, 1, 1);
-	add_item(world, MATCH_REMOTE_ARRIVAL, 2, 1)->content.internal_date = 1;
+	pair = add_item(world, MATCH_REMOTE_ARRIVAL, 2, 1);
+	pair->content.internal_date = 1;
+	run(world);
+	assert_true(world->is_bound[0]);
+	/* Else nothing tells which bytes to read. */
+	reset(world);
+	add_item(world, MATCH_REMOTE_SUSPECT, 1, 1);
+	pair = add_item(world, MATCH_REMOTE_ARRIVAL, 2, 1);
+	pair->content.internal_date = 1;
+	pair->content.size--;
 	run(world);
 	assert_int_equal(needs_of(world), 0);
 }
