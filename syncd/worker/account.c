@@ -286,6 +286,16 @@ void account_uncount_deletions(struct account_folder *folder, uint32_t count)
 	*newest -= count < *newest ? count : *newest;
 }
 
+bool account_recount_deletions(
+	struct account_folder *folder, uint32_t count, int64_t since)
+{
+	if (count == 0 || account_now() - since < DELETION_SLOT_S)
+		return false;
+	age_slots(&folder->record, account_now());
+	folder->record.deleted_local[0] += count;
+	return true;
+}
+
 /* ---- Policy ---- */
 
 static uint64_t recent_deletions(

@@ -236,6 +236,10 @@ void account_progress(const struct account *account);
 void account_count_deletion(struct account_folder *folder, bool is_remote);
 /* So many of those counted just now were not even tried, here. */
 void account_uncount_deletions(struct account_folder *folder, uint32_t count);
+/* Where the machine slept amid of them, those counted at `since` went only now:
+   counted again. True: the record is to be put. */
+bool account_recount_deletions(struct account_folder *folder, uint32_t count,
+	int64_t since) MUST_CHECK;
 
 /* Policy as the planner wants it; arrays in the arena. */
 struct policy account_policy(

@@ -313,6 +313,7 @@ bool apply_delete_local(struct account *account,
 {
 	struct account_folder *folder =
 		account_folder(account, operations[0].folder_id);
+	int64_t now = account_now();
 	size_t tried = 0;
 	bool is_done;
 
@@ -327,5 +328,8 @@ bool apply_delete_local(struct account *account,
 	   again. */
 	if (folder != NULL)
 		account_uncount_deletions(folder, (uint32_t)(count - tried));
+	if (folder != NULL &&
+		account_recount_deletions(folder, (uint32_t)tried, now))
+		account_folder_put(account, folder);
 	return is_done;
 }

@@ -615,6 +615,35 @@ static void test_a_copy_does_not_take_the_place_of_what_is_renamed(void **state)
 	free(file);
 }
 
+/* ---- Asleep ---- */
+
+/* Counted before they are carried out: the guard's hour is over before. */
+static void test_what_goes_after_a_sleep_counts_from_then(void **state)
+{
+	struct account_folder *folder;
+	struct policy policy;
+	struct world world;
+	struct arena arena;
+	int64_t since;
+
+	(void)state;
+	world_init(&world, "", 19);
+	populate(&world);
+	folder = account_folder_by_path(world.account, "INBOX");
+	since = account_now();
+	account_count_deletion(folder, false);
+	assert_false(account_recount_deletions(folder, 1, since));
+	world_wait(2 * 3600);
+	assert_true(account_recount_deletions(folder, 1, since));
+	arena_init(&arena);
+	policy = account_policy(world.account, &arena);
+	assert_int_equal(policy_folder(&policy, folder->record.folder_id)
+				 ->deleted_local_count,
+		1);
+	arena_finish(&arena);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -645,6 +674,7 @@ int main(void)
 			test_what_may_be_in_an_unread_folder_is_not_removed),
 		cmocka_unit_test(test_what_comes_before_the_watch_is_found),
 		cmocka_unit_test(test_what_lost_events_told_is_found_by_scans),
+		cmocka_unit_test(test_what_goes_after_a_sleep_counts_from_then),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
