@@ -19,6 +19,7 @@ uint32_t observe_witness(struct account *account, const struct folder *record)
 	return is_known ? uid : 0;
 }
 
+/* Of a row whose MODSEQ fell all UIDs are as void as of another message's. */
 enum likeness {
 	LIKENESS_SAME,
 	LIKENESS_OTHER,
@@ -30,11 +31,11 @@ static enum likeness compare(
 {
 	const struct content *content = &pair->content;
 
+	if (told->modseq != 0 && told->modseq < pair->remote.modseq)
+		return LIKENESS_OTHER;
 	if (content->email_id != 0 && told->email_id != 0)
 		return content->email_id == told->email_id ? LIKENESS_SAME
 							   : LIKENESS_OTHER;
-	if (told->modseq != 0 && told->modseq < pair->remote.modseq)
-		return LIKENESS_OTHER;
 	if (pair->local.presence == PRESENCE_NEVER)
 		return content->size == told->size ? LIKENESS_SAME
 						   : LIKENESS_OTHER;

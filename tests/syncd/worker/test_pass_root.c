@@ -388,6 +388,26 @@ static void test_a_last_uid_never_fetched_tells_by_its_size(void **state)
 	world_finish(&world);
 }
 
+/* What was given to the last one was given to the first one since. */
+static void test_a_last_uid_whose_modseq_fell_tells_of_it(void **state)
+{
+	struct world world;
+	struct fake_message *messages;
+
+	(void)state;
+	world_init(&world, "", 52);
+	server.has_email_ids = true;
+	populate(&world);
+	messages = fake_mailbox("INBOX")->messages;
+	messages[0].modseq = messages[4].modseq--;
+	messages[0].flags.system = 0;
+	world_deliver_there(&world, "INBOX", 1, FLAG_SEEN);
+	world_stop(&world);
+	world_converge(&world);
+	world_check_equal(&world, 6);
+	world_finish(&world);
+}
+
 /* Another size than before, and the same header. */
 static void test_a_last_uid_told_of_otherwise_tells_nothing(void **state)
 {
@@ -465,6 +485,7 @@ int main(void)
 			test_a_last_uid_with_another_header_tells_of_it),
 		cmocka_unit_test(
 			test_a_last_uid_never_fetched_tells_by_its_size),
+		cmocka_unit_test(test_a_last_uid_whose_modseq_fell_tells_of_it),
 		cmocka_unit_test(
 			test_a_last_uid_told_of_otherwise_tells_nothing),
 		cmocka_unit_test(
