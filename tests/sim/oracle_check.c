@@ -206,18 +206,26 @@ static unsigned number_of_file(struct world *world, const struct pair *pair)
 	return number;
 }
 
-static unsigned number_of_uid(struct world *world, const struct pair *pair)
+static const struct sim_message *message_of(
+	const char *mailbox_name, const struct pair *pair)
 {
-	const struct sim_mailbox *mailbox =
-		sim_mailbox(folder_path(world, pair->remote.folder_id));
+	const struct sim_mailbox *mailbox = sim_mailbox(mailbox_name);
 
 	if (pair->remote.presence != PRESENCE_PRESENT || mailbox == NULL)
-		return 0;
+		return NULL;
 	for (size_t i = 0; i < mailbox->message_count; i++)
 		if (mailbox->messages[i].uid == pair->remote.uid)
-			return oracle_number(mailbox->messages[i].body,
-				mailbox->messages[i].size);
-	return 0;
+			return &mailbox->messages[i];
+	return NULL;
+}
+
+static unsigned number_of_uid(struct world *world, const struct pair *pair)
+{
+	const struct sim_message *message =
+		message_of(folder_path(world, pair->remote.folder_id), pair);
+
+	return message == NULL ? 0
+			       : oracle_number(message->body, message->size);
 }
 
 static bool open_account(struct world *world)
@@ -286,6 +294,67 @@ static void drop_sharing(struct view *here, struct view *there)
 		}
 }
 
+/* An operator put the server back to an older state, and HIGHESTMODSEQ and
+   UIDNEXT were reached again before they were told. What was flagged until then
+   has an older MODSEQ than it had, what was flagged since may have one that was
+   given out before: nothing but a listing of all would tell. */
+static bool is_older(const struct folder *folder, const struct pair *pair,
+	const struct sim_message *message)
+{
+	return message->modseq < pair->remote.modseq ||
+		(pair->remote.modseq != 0 &&
+			message->modseq > pair->remote.modseq &&
+			message->modseq <= folder->highest_modseq);
+}
+
+static void drop_older_in(struct world *world, const struct folder *folder,
+	struct view *here, struct view *there)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	while (state_next_by_uid(world->account->state, folder->folder_id,
+		&cursor, &arena, &pair)) {
+		const struct sim_message *message =
+			message_of(folder->mailbox, &pair);
+
+		if (message != NULL && is_older(folder, &pair, message)) {
+			unsigned number =
+				oracle_number(message->body, message->size);
+
+			view_drop(here, number);
+			view_drop(there, number);
+		}
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+}
+
+static void drop_older(
+	struct world *world, struct view *here, struct view *there)
+{
+	struct state_cursor cursor = { 0 };
+	struct arena arena;
+	struct folder folder;
+
+	if (!oracle.is_blurred || !open_account(world)) {
+		close_account(world);
+		return;
+	}
+	arena_init(&arena);
+	while (state_next_folder(
+		world->account->state, &cursor, &arena, &folder)) {
+		if (folder.mailbox != NULL)
+			drop_older_in(world, &folder, here, there);
+		uid_set_finish(&folder.frontier);
+		arena_reset(&arena);
+	}
+	arena_finish(&arena);
+	close_account(world);
+}
+
 bool oracle_is_equal(struct world *world)
 {
 	struct view here = { 0 }, there = { 0 };
@@ -297,6 +366,7 @@ bool oracle_is_equal(struct world *world)
 	if (!is_equal) {
 		drop_held(world, &here, &there);
 		drop_sharing(&here, &there);
+		drop_older(world, &here, &there);
 		is_equal = view_equal(&here, &there);
 	}
 	view_finish(&here);
