@@ -16,6 +16,11 @@
 bool mailboxes_sync(struct account *account, bool *changed_out,
 	struct error *error) MUST_CHECK;
 
+/* A mailbox of this MAILBOXID, under the folder's name, is the one of another
+   folder, renamed on the server. NULL: nobody can tell. */
+bool mailboxes_is_of_another(const struct account *account,
+	const struct account_folder *folder, const char *mailbox_id);
+
 /* Folders that went away on one side and have no message left on the other:
    removes them there. */
 bool mailboxes_remove_emptied(

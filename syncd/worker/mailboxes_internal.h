@@ -34,11 +34,6 @@ struct mailboxes_round {
 void mailboxes_note_status(
 	struct account_folder *folder, const struct remote_mailbox *mailbox);
 
-/* A mailbox of this MAILBOXID, listed under the folder's name, is the one of
-   another folder, renamed on the server. NULL: nobody can tell. */
-bool mailboxes_is_of_another(const struct account *account,
-	const struct account_folder *folder, const char *mailbox_id);
-
 /* Carries the plan out, in its order. An operation that fails is skipped and
    reported; only what ends the connection or the pass is an error. In a dry
    run it only tells. */

@@ -4,6 +4,7 @@
 
 #include "syncd/reconciler/merge.h"
 #include "syncd/worker/clock.h"
+#include "syncd/worker/mailboxes.h"
 #include "syncd/worker/observe_changed.h"
 #include "syncd/worker/observe_witness.h"
 
@@ -564,6 +565,15 @@ static bool commit_view(struct observing *observing, struct error *error)
 	return true;
 }
 
+/* Given to another between the listing and this, its name says nothing of what
+   it held: the next listing tells which folder has what. */
+static bool is_of_another(
+	const struct observing *observing, const struct remote_view *view)
+{
+	return mailboxes_is_of_another(
+		observing->account, observing->folder, view->mailbox_id);
+}
+
 /* Rows are what is there, however the observation ends: until it has ended the
    anchor and the frontier stay, and nothing is absent. */
 static bool take_rows(
@@ -571,6 +581,8 @@ static bool take_rows(
 {
 	struct observing *observing = data;
 
+	if (is_of_another(observing, view))
+		return true;
 	if (!state_begin(observing->account->state, error))
 		return false;
 	begin_view(observing, view);
@@ -585,6 +597,10 @@ static bool write_view(struct observing *observing, struct remote_view *view,
 	struct account *account = observing->account;
 	struct account_folder *folder = observing->folder;
 
+	if (is_of_another(observing, view)) {
+		folder->is_listed = false;
+		return true;
+	}
 	if (!state_begin(account->state, error))
 		return false;
 	begin_view(observing, view);
@@ -709,6 +725,8 @@ bool observe_folder(struct account *account, struct account_folder *folder,
 		if (!observe_once(account, folder, &known, error))
 			return false;
 	}
+	if (!folder->is_listed)
+		return true;
 	if (!observe_changed(account, folder, error))
 		return false;
 	note_status(folder);

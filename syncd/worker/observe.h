@@ -18,7 +18,9 @@ size_t observe_mark_changed(struct account *account);
    a folder the server refuses is marked failed. */
 bool observe_folders(struct account *account, struct error *error) MUST_CHECK;
 
-/* One folder, whatever its marks say. */
+/* One folder, whatever its marks say. When its mailbox has become another
+   one's, nothing is noted but that the folder is not listed: the next listing
+   tells. */
 bool observe_folder(struct account *account, struct account_folder *folder,
 	struct error *error) MUST_CHECK;
 

@@ -394,6 +394,42 @@ static void test_new_mail_goes_to_the_mailbox_that_has_the_name(void **state)
 	world_finish(&world);
 }
 
+static void give_name_away(void *data)
+{
+	(void)data;
+	if (strcmp(server.call, "remote_observe") != 0)
+		return;
+	server.interfere = NULL;
+	fake_delete("Work");
+	fake_rename("Archive", "Work");
+}
+
+/* Between the listing and the look at it: that is not Work, renumbered. */
+static void test_a_name_given_away_before_the_look_tells_nothing(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 43);
+	server.has_mailbox_ids = true;
+	populate(&world);
+	fake_create("Archive");
+	world_deliver_there(&world, "Archive", 2, FLAG_SEEN);
+	world_converge(&world);
+	world_check_equal(&world, 9);
+	world_deliver_there(&world, "Work", 1, FLAG_SEEN);
+	server.body_count = 0;
+	server.interfere = give_name_away;
+	(void)world_sync(&world);
+	assert_null(server.interfere);
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	world_check_quiet(&world);
+	assert_int_equal(server.body_count, 0);
+	assert_int_equal(local_count(&world, "Work"), 2);
+	world_finish(&world);
+}
+
 /* ---- Disks that are not mounted ---- */
 
 /* In the directory that holds the Maildir, "mail". */
@@ -574,6 +610,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_in_a_mailbox_that_waits_stays),
 		cmocka_unit_test(
 			test_new_mail_goes_to_the_mailbox_that_has_the_name),
+		cmocka_unit_test(
+			test_a_name_given_away_before_the_look_tells_nothing),
 		cmocka_unit_test(
 			test_mail_for_a_mailbox_that_is_renamed_goes_up),
 		cmocka_unit_test(test_mail_for_a_mailbox_never_there_can_wait),
