@@ -276,7 +276,7 @@ static bool disown_others(struct account *account,
 			mailbox_id == NULL ||
 			strcmp(folder->record.mailbox_id, mailbox_id) != 0)
 			continue;
-		folder->record.mailbox_id = NULL;
+		forget_numbering(folder);
 		folder->is_listed = false;
 		if (!account_folder_save(account, folder, error))
 			return false;
