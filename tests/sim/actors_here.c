@@ -308,6 +308,20 @@ static bool is_marked_there(unsigned number)
 	return false;
 }
 
+/* With as many bytes, and within the second in which it was written, it would
+   look as it did before. */
+static void take_a_second(const char *path, size_t size)
+{
+	size_t old_size;
+
+	(void)sim_disk_data(path, &old_size);
+	if (old_size != size)
+		return;
+	/* No event is on its way for that long. */
+	sim_watch_settle();
+	sim_time_pass(1000);
+}
+
 /* A draft is written anew: another message under the old name, or in the old
    file. */
 static void rewrite(struct world *world, const char *path)
@@ -324,6 +338,7 @@ static void rewrite(struct world *world, const char *path)
 	seam_log("here: %s is rewritten%s: message %u", path,
 		is_in_place ? " in place" : "", number);
 	if (is_in_place) {
+		take_a_second(path, file_size);
 		error = sim_disk_rewrite(path, text, file_size);
 	} else {
 		char *directory = directory_of(path);
