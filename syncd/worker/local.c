@@ -148,6 +148,9 @@ void local_lose(struct account *account, struct pair *pair, bool is_proof)
 			state_pair_delete(account->state, pair->mid);
 		return;
 	}
+	/* Of a new one, too, the rest of a rename may not be told yet: it may
+	   be what is about to be fetched. */
+	account->absent_at_ms = (int64_t)clock_now_ms();
 	/* An upload whose outcome is open may have stored it: not forgotten. */
 	if (pair->remote.presence == PRESENCE_NEVER &&
 		!state_intent_of_mid(account->state, pair->mid, &intent)) {
@@ -157,7 +160,6 @@ void local_lose(struct account *account, struct pair *pair, bool is_proof)
 	}
 	pair->local.presence = PRESENCE_ABSENT;
 	pair->local.absent_since = clock_now_ms();
-	account->absent_at_ms = (int64_t)clock_now_ms();
 	state_pair_put(account->state, pair);
 	account_journal(account, JOURNAL_LOCAL, pair, "gone");
 }
