@@ -18,11 +18,10 @@
 #include "syncd/worker/account_state.h"
 #include "syncd/worker/clock.h"
 
-#define LOG_TEXT_SIZE    1024
-#define HOLD_DELAY_S     60
-#define DELETION_SLOT_S  300
-#define LOCK_ATTEMPTS    40 /* two seconds */
-#define UNREAD_COUNT_MAX 2  /* looks for one that cannot be read */
+#define LOG_TEXT_SIZE   1024
+#define HOLD_DELAY_S    60
+#define DELETION_SLOT_S 300
+#define LOCK_ATTEMPTS   40 /* two seconds */
 
 int64_t account_now(void)
 {
@@ -441,20 +440,6 @@ void account_hold(struct account *account, struct pair *pair, enum hold hold,
 		(delay > PAIR_PAUSE_MAX_S ? PAIR_PAUSE_MAX_S : delay);
 	state_pair_put(account->state, pair);
 	account->counters.failed++;
-}
-
-bool account_look_again(struct account *account, struct pair *pair)
-{
-	struct account_folder *folder =
-		account_folder(account, pair->remote.folder_id);
-
-	if (folder == NULL || pair->attempt_count >= UNREAD_COUNT_MAX)
-		return false;
-	pair->attempt_count++;
-	folder->needs_observe = true;
-	account->remote_is_complete = false;
-	account->wants_again = true;
-	return true;
 }
 
 void account_journal(struct account *account, enum journal_side side,

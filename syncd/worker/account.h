@@ -266,12 +266,6 @@ const char *account_download_name(const struct account *account,
 void account_hold(struct account *account, struct pair *pair, enum hold hold,
 	const char *reason);
 
-/* What was asked for of the message did not come: moved or removed since the
-   look at its mailbox. What it is now shows at the next look, and until then
-   nothing is missing on the server. True: the pair is to be put. A server that
-   never hands it out is not waited for. */
-bool account_look_again(struct account *account, struct pair *pair) MUST_CHECK;
-
 /* The folder is left alone until the next pass; the reason goes into its record
    and, when it is a new one, into the log. */
 void account_folder_fail(struct account *account, struct account_folder *folder,

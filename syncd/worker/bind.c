@@ -7,7 +7,8 @@
 #include "syncd/worker/local.h"
 #include "syncd/worker/remote_content.h"
 
-#define ROUND_COUNT_MAX 8
+#define ROUND_COUNT_MAX  8
+#define UNREAD_COUNT_MAX 2 /* looks for one that cannot be read */
 
 /* ---- Who plays a part ---- */
 
@@ -359,12 +360,22 @@ static bool fetch_some(struct account *account, struct cast *cast,
 		error);
 }
 
-/* Until then no half may be taken for whole. */
+/* Moved or removed between the look at its mailbox and this: what it is now
+   shows at the next look, and until then no half may be taken for whole. A
+   server that never hands it out is not waited for. */
 static bool look_again(
-	struct account *account, struct pair *pair, struct error *error)
+	struct account *account, struct match_item *item, struct error *error)
 {
-	if (!account_look_again(account, pair))
+	struct account_folder *folder =
+		account_folder(account, item->folder_id);
+	struct pair *pair = mutable_pair(item);
+
+	if (folder == NULL || pair->attempt_count >= UNREAD_COUNT_MAX)
 		return true;
+	pair->attempt_count++;
+	folder->needs_observe = true;
+	account->remote_is_complete = false;
+	account->wants_again = true;
 	if (!state_begin(account->state, error))
 		return false;
 	state_pair_put(account->state, pair);
@@ -378,16 +389,14 @@ static bool give_up_unanswered(struct account *account, struct cast *cast,
 	for (size_t i = 0; i < match->need_count; i++) {
 		const struct match_need *need = &match->needs[i];
 		const struct content *content = &need->pair->content;
-		struct match_item *item;
 
 		if (need->kind != kind)
 			continue;
 		if (kind == MATCH_NEED_REMOTE_HEADER ? content->header_hash != 0
 						     : content->has_hash)
 			continue;
-		item = cast_find(cast, need->pair);
-		item->is_given_up = true;
-		if (!look_again(account, mutable_pair(item), error))
+		cast_find(cast, need->pair)->is_given_up = true;
+		if (!look_again(account, cast_find(cast, need->pair), error))
 			return false;
 	}
 	return true;

@@ -475,45 +475,6 @@ static bool fetch(struct download *download, const struct uid_set *uids,
 	return is_done;
 }
 
-static void put_missed(struct download *download, const struct uid_set *missed)
-{
-	struct account *account = download->account;
-	struct pair pair;
-
-	for (uint32_t uid = uid_set_next(missed, 1); uid != 0;
-		uid = uid == UINT32_MAX ? 0 : uid_set_next(missed, uid + 1)) {
-		arena_reset(&download->arena);
-		if (state_pair_by_uid(account->state,
-			    download->folder->record.folder_id, uid,
-			    &download->arena, &pair) &&
-			is_wanted(download, &pair) && pair.hold == HOLD_NONE &&
-			account_look_again(account, &pair))
-			state_pair_put(account->state, &pair);
-	}
-}
-
-/* One that did not come may be what is missing elsewhere, moved once more: no
-   file is taken away for that before its mailbox was looked at. */
-static bool look_for_missed(struct download *download,
-	const struct uid_set *uids, struct error *error)
-{
-	struct state *state = download->account->state;
-	struct uid_set missed = { 0 };
-	bool is_done = true;
-
-	uid_set_copy(&missed, uids);
-	uid_set_remove_set(&missed, &download->done);
-	if (!uid_set_is_empty(&missed)) {
-		is_done = state_begin(state, error);
-		if (is_done) {
-			put_missed(download, &missed);
-			is_done = state_commit(state, error);
-		}
-	}
-	uid_set_finish(&missed);
-	return is_done;
-}
-
 bool download_uids(struct account *account, struct account_folder *folder,
 	const struct uid_set *uids, struct error *error)
 {
@@ -539,7 +500,6 @@ bool download_uids(struct account *account, struct account_folder *folder,
 			*error = failure;
 		is_done = false;
 	}
-	is_done = is_done && look_for_missed(&download, uids, error);
 	shipment_free(download.filling);
 	canonical_digest_free(download.digest);
 	uid_set_finish(&download.done);
