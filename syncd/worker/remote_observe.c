@@ -179,13 +179,19 @@ static struct remote_call *add_known(
 	return add_fetch(flight, 1, observation->low - 1, items);
 }
 
+static bool has_witness(const struct observation *observation)
+{
+	uint32_t witness = observation->known->witness;
+
+	return witness != 0 && witness < observation->low;
+}
+
 static struct remote_call *add_fresh(struct remote_flight *flight,
 	const struct observation *observation, const char *items)
 {
-	uint32_t witness = observation->known->witness;
-	bool has_witness = witness != 0 && witness < observation->low;
-
-	return add_fetch(flight, has_witness ? witness : observation->low,
+	return add_fetch(flight,
+		has_witness(observation) ? observation->known->witness
+					 : observation->low,
 		REMOTE_UID_MAX, items);
 }
 
@@ -449,16 +455,28 @@ static uint64_t count_new(const struct observation *observation)
 	return count;
 }
 
+/* It was asked for by its UID: there, or gone. */
+static bool is_witness_told(const struct observation *observation)
+{
+	uint32_t witness = observation->known->witness;
+
+	return !has_witness(observation) ||
+		uid_set_contains(&observation->present, witness) ||
+		uid_set_contains(&observation->view->vanished, witness);
+}
+
 /* Engine rule R6: what is known, less what vanished, and what is new, are as
    many as there are. EARLIER may name UIDs we never had: then this is false
-   without anything being wrong. */
+   without anything being wrong. One that went without a word and one that is
+   said to have gone, and has not, are none in the count. */
 static bool counts_agree(const struct observation *observation)
 {
 	const struct remote_known *known = observation->known;
 	uint64_t vanished = uid_set_count(&observation->view->vanished);
 	uint64_t fresh = count_new(observation);
 
-	return vanished <= known->message_count &&
+	return is_witness_told(observation) &&
+		vanished <= known->message_count &&
 		known->message_count - vanished + fresh ==
 		observation->remote->exists;
 }

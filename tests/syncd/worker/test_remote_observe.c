@@ -73,6 +73,32 @@ static void test_a_false_vanished_is_checked_by_a_listing(void **state)
 	scene_close(&scene);
 }
 
+/* As with Cyrus: what was expunged above the highest UID that is left is not
+   among EARLIER. Beside one that is, and should not be, the count agrees. */
+static void test_a_witness_without_a_word_is_looked_for(void **state)
+{
+	struct scene scene;
+	struct remote_known known = KNOWN;
+	struct remote_view view;
+
+	(void)state;
+	known.witness = 19;
+	open_qresync(&scene);
+	script_add(&scene.script, "SELECT box (QRESYNC (7 40))",
+		"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n"
+		"* OK [UIDNEXT 20] n\r\n* OK [HIGHESTMODSEQ 50] m\r\n"
+		"* VANISHED (EARLIER) 5\r\n% OK\r\n");
+	script_add(&scene.script, "UID FETCH 19:4294967295", "% OK\r\n");
+	script_add(&scene.script, "UID SEARCH RETURN (ALL COUNT) ALL",
+		"* ESEARCH (TAG \"%\") UID ALL 5 COUNT 1\r\n% OK\r\n");
+	observe(&scene, &known, &view);
+	assert_true(view.has_listing);
+	assert_true(uid_set_contains(&view.listing, 5));
+	assert_false(uid_set_contains(&view.vanished, 5));
+	remote_view_finish(&view);
+	scene_close(&scene);
+}
+
 static void test_counts_that_agree_need_no_listing(void **state)
 {
 	struct scene scene;
@@ -651,6 +677,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_false_vanished_is_checked_by_a_listing),
+		cmocka_unit_test(test_a_witness_without_a_word_is_looked_for),
 		cmocka_unit_test(test_counts_that_agree_need_no_listing),
 		cmocka_unit_test(
 			test_when_nothing_can_be_listed_absence_proves_nothing),
