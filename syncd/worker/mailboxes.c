@@ -241,17 +241,29 @@ bool mailboxes_is_of_another(const struct account *account,
 		find_by_mailbox_id(account, mailbox_id) != NULL;
 }
 
-/* Renamed there, it is looked at under its new name, before it has that name
-   here. */
-static struct account_folder *find_listed(
-	struct account *account, const char *path, const char *mailbox_id)
+static bool is_id_listed(const struct mailboxes_round *round,
+	const struct account_folder *folder)
 {
+	for (size_t i = 0; i < round->mailbox_count; i++)
+		if (round->mailbox_paths[i] != NULL &&
+			round->mailboxes[i].mailbox_id != NULL &&
+			has_mailbox_id(folder, round->mailboxes[i].mailbox_id))
+			return true;
+	return false;
+}
+
+/* Renamed there, it is looked at under its new name, before it has that name
+   here; what has the old one there is another mailbox. */
+static struct account_folder *find_listed(const struct mailboxes_round *round,
+	const char *path, const char *mailbox_id)
+{
+	struct account *account = round->account;
 	struct account_folder *folder = account_folder_by_path(account, path);
 
 	if (mailbox_id == NULL || strcmp(path, FOLDER_INBOX) == 0 ||
 		(folder != NULL && has_mailbox_id(folder, mailbox_id)))
 		return folder;
-	if (folder == NULL ||
+	if (folder == NULL || is_id_listed(round, folder) ||
 		mailboxes_is_of_another(account, folder, mailbox_id))
 		folder = find_by_mailbox_id(account, mailbox_id);
 	return folder;
@@ -273,7 +285,7 @@ static void note_listing(struct mailboxes_round *round)
 		   mailbox is gone. */
 		if (path != NULL && round->mailboxes[i].is_selectable)
 			folder = find_listed(
-				account, path, round->mailboxes[i].mailbox_id);
+				round, path, round->mailboxes[i].mailbox_id);
 		if (folder == NULL || !folder->record.has_remote)
 			continue;
 		mailboxes_note_status(folder, &round->mailboxes[i]);

@@ -430,6 +430,30 @@ static void test_a_name_given_away_before_the_look_tells_nothing(void **state)
 	world_finish(&world);
 }
 
+/* The folder waits for the name its mailbox has there, which a new one has had
+   before: what was moved into its mailbox is not missing. */
+static void test_a_new_mailbox_of_the_old_name_is_another(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+
+	(void)state;
+	start_named(&world, 45);
+	server.has_email_ids = true;
+	fake_create("Listed before");
+	fake_create("Work/2024");
+	world_deliver_there(&world, "Work/2024", 1, FLAG_SEEN);
+	inbox = fake_mailbox("INBOX");
+	fake_move(inbox, inbox->messages[0].uid, fake_mailbox("Work"));
+	world_converge(&world);
+	world_check_equal(&world, 6);
+	world_check_quiet(&world);
+	assert_int_equal(local_count(&world, "Work"), 3);
+	assert_int_equal(local_count(&world, "Work/2024"), 1);
+	assert_int_equal(server.body_count, 1);
+	world_finish(&world);
+}
+
 /* ---- Disks that are not mounted ---- */
 
 /* In the directory that holds the Maildir, "mail". */
@@ -612,6 +636,7 @@ int main(void)
 			test_new_mail_goes_to_the_mailbox_that_has_the_name),
 		cmocka_unit_test(
 			test_a_name_given_away_before_the_look_tells_nothing),
+		cmocka_unit_test(test_a_new_mailbox_of_the_old_name_is_another),
 		cmocka_unit_test(
 			test_mail_for_a_mailbox_that_is_renamed_goes_up),
 		cmocka_unit_test(test_mail_for_a_mailbox_never_there_can_wait),
