@@ -60,6 +60,9 @@ struct account_folder {
 	bool wants_listing; /* the last observation's count was off */
 	bool is_put_back;   /* the last observation's UIDs are others' */
 	bool has_failed;    /* in this pass: leave it alone until the next */
+	/* By the server's refusal to select it. When the next listing lacks it,
+	   it has not failed: it is gone, or has another name. */
+	bool has_been_refused;
 	/* Only its directory could not be looked at. Its mailbox is: what was
 	   moved out of it has to show, or it would be taken for new. */
 	bool has_failed_here;

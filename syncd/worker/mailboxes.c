@@ -269,6 +269,20 @@ static struct account_folder *find_listed(const struct mailboxes_round *round,
 	return folder;
 }
 
+/* Refused because it is not there, or not under that name: not failing. */
+static void forgive_missing(struct account *account)
+{
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+
+		if (!folder->has_been_refused ||
+			(folder->is_listed && !folder->has_other_name))
+			continue;
+		folder->has_been_refused = false;
+		folder->has_failed = false;
+	}
+}
+
 static void note_listing(struct mailboxes_round *round)
 {
 	struct account *account = round->account;
@@ -291,6 +305,7 @@ static void note_listing(struct mailboxes_round *round)
 		mailboxes_note_status(folder, &round->mailboxes[i]);
 		folder->has_other_name = strcmp(path, folder->record.path) != 0;
 	}
+	forgive_missing(account);
 }
 
 /* ---- Is the listing all there is? ---- */

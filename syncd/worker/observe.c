@@ -747,6 +747,7 @@ bool observe_folders(struct account *account, struct error *error)
 			*error = failure;
 			return false;
 		}
+		folder->has_been_refused = !folder->has_failed;
 		account_folder_fail(account, folder, &failure);
 	}
 	return true;

@@ -51,6 +51,7 @@ static void begin(struct account *account)
 
 		folder->has_failed = false;
 		folder->has_failed_here = false;
+		folder->has_been_refused = false;
 		folder->needs_observe |=
 			folder->is_doubtful || folder->gap_count > 0;
 	}

@@ -454,6 +454,38 @@ static void test_a_new_mailbox_of_the_old_name_is_another(void **state)
 	world_finish(&world);
 }
 
+static void move_and_delete(void *data)
+{
+	struct fake_mailbox *work = fake_mailbox("Work");
+
+	(void)data;
+	if (strcmp(server.call, "remote_observe") != 0)
+		return;
+	server.interfere = NULL;
+	fake_move(work, work->messages[0].uid, fake_mailbox("INBOX"));
+	fake_delete("Work");
+}
+
+/* Gone between the listing and the look at it, and not failing: what was moved
+   out of it before is known where it is now. */
+static void test_a_mailbox_gone_before_the_look_has_not_failed(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 46);
+	server.has_email_ids = true;
+	populate(&world);
+	server.body_count = 0;
+	world_deliver_there(&world, "Work", 1, FLAG_SEEN);
+	server.interfere = move_and_delete;
+	(void)world_sync(&world);
+	assert_null(server.interfere);
+	check_end(&world, 4);
+	assert_int_equal(server.body_count, 0);
+	world_finish(&world);
+}
+
 /* ---- Disks that are not mounted ---- */
 
 /* In the directory that holds the Maildir, "mail". */
@@ -637,6 +669,8 @@ int main(void)
 		cmocka_unit_test(
 			test_a_name_given_away_before_the_look_tells_nothing),
 		cmocka_unit_test(test_a_new_mailbox_of_the_old_name_is_another),
+		cmocka_unit_test(
+			test_a_mailbox_gone_before_the_look_has_not_failed),
 		cmocka_unit_test(
 			test_mail_for_a_mailbox_that_is_renamed_goes_up),
 		cmocka_unit_test(test_mail_for_a_mailbox_never_there_can_wait),
