@@ -36,15 +36,15 @@ static bool make_directory(
 	return error_set_errno(error, "cannot create the directory '%s'", name);
 }
 
-/* Makes one level and goes into it: takes `fd` over, returns the next one. */
+/* Makes one level and goes into it: takes `fd` over, returns the next one. What
+   is there may be ours, made before a failure or a crash, and not durable. */
 static int descend(int fd, const char *name, struct error *error)
 {
 	bool made = false;
 	int next = -1;
 
-	if (!make_directory(fd, name, &made, error))
-		goto out;
-	if (made && !directory_sync(fd, name, error))
+	if (!make_directory(fd, name, &made, error) ||
+		!directory_sync(fd, name, error))
 		goto out;
 	next = directory_open(fd, name);
 	if (next == -1)

@@ -18,6 +18,7 @@
 #include "store/maildir.h"
 #include "store/scan.h"
 #include "tests/sim/seam_script.h"
+#include "tests/sim/sim_calls.h"
 #include "tests/sim/sim_disk.h"
 
 #define ROOT      SIM_ROOT "/mail"
@@ -672,6 +673,24 @@ static void look_with_each_failing(bool (*look)(void))
 		look_with_one_failing(LOOKS[i], look);
 }
 
+/* A process that was killed had made the directory, and no more. */
+static void test_what_is_left_of_a_folder_becomes_durable(void **state)
+{
+	struct error error;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		begin(seed);
+		assert_int_equal(sim_mkdir(ROOT "/A", 0700), 0);
+		assert_int_equal(maildir_create_folder(maildir, "A", &error),
+			MAILDIR_DONE);
+		maildir_close(maildir);
+		sim_disk_power_cut();
+		assert_true(sim_disk_exists(ROOT "/A/cur"));
+		sim_disk_finish();
+	}
+}
+
 static void test_what_cannot_be_looked_at_is_an_error(void **state)
 {
 	struct error error;
@@ -698,6 +717,7 @@ int main(void)
 		cmocka_unit_test(test_locks_are_broken_or_waited_for),
 		cmocka_unit_test(test_what_is_done_outlives_every_end),
 		cmocka_unit_test(test_what_is_done_outlives_failures),
+		cmocka_unit_test(test_what_is_left_of_a_folder_becomes_durable),
 		cmocka_unit_test(test_what_cannot_be_looked_at_is_an_error),
 	};
 
