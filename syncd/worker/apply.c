@@ -88,6 +88,27 @@ void stage_bury(struct stage *stage, const struct tomb *tomb)
 	*slot = *tomb;
 }
 
+void stage_free_uid(
+	struct stage *stage, uint32_t folder_id, uint32_t uid, uint64_t mid)
+{
+	struct pair other;
+
+	if (!state_pair_by_uid(stage->account->state, folder_id, uid,
+		    &stage->arena, &other) ||
+		other.mid == mid)
+		return;
+	if (other.local.presence == PRESENCE_NEVER) {
+		stage_drop(stage, &other, "gone again");
+		return;
+	}
+	other.remote.presence = PRESENCE_UNKNOWN;
+	other.remote.uid = 0;
+	other.remote.modseq = 0;
+	other.hold = HOLD_EPOCH;
+	other.reason = "the server gave its UID to another message";
+	stage_put(stage, &other, NULL);
+}
+
 static void write_tombs(const struct stage *stage)
 {
 	for (size_t i = 0; i < stage->tomb_count; i++) {

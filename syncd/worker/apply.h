@@ -73,6 +73,11 @@ void stage_put(
 void stage_drop(
 	struct stage *stage, const struct pair *pair, const char *outcome);
 void stage_end_intent(struct stage *stage, uint64_t intent_id);
+/* The server says that `mid` has this UID. Another message that is on record
+   with it has it no more: a server that gives a UID twice. That one is looked
+   for, and held. */
+void stage_free_uid(
+	struct stage *stage, uint32_t folder_id, uint32_t uid, uint64_t mid);
 /* `tomb->reason` is static text. */
 void stage_bury(struct stage *stage, const struct tomb *tomb);
 bool stage_commit(struct stage *stage, struct error *error) MUST_CHECK;

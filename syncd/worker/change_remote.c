@@ -279,6 +279,8 @@ static void take_receipt(struct group *group,
 		if (pair == NULL ||
 			receipt->uid_validity != to->record.uid_validity)
 			continue;
+		stage_free_uid(&group->stage, to->record.folder_id,
+			receipt->pairs[i].to, pair->mid);
 		pair->remote.folder_id = to->record.folder_id;
 		pair->remote.uid = receipt->pairs[i].to;
 		pair->remote.modseq = 0;

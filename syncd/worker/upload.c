@@ -270,6 +270,7 @@ static void bind(struct departing *file, struct account_folder *folder,
 	struct pair *pair = &file->pair;
 
 	stage_end_intent(stage, file->intent_id);
+	stage_free_uid(stage, folder->record.folder_id, append->uid, pair->mid);
 	pair->remote.presence = PRESENCE_PRESENT;
 	pair->remote.folder_id = folder->record.folder_id;
 	pair->remote.uid = append->uid;

@@ -615,6 +615,58 @@ static void test_a_copy_does_not_take_the_place_of_what_is_renamed(void **state)
 	free(file);
 }
 
+/* ---- UIDs given twice ---- */
+
+static void free_last_uid(struct world *world)
+{
+	struct fake_mailbox *mailbox = fake_mailbox("Archive");
+
+	(void)world;
+	mailbox->uid_next = mailbox->messages[mailbox->count - 1].uid;
+	fake_expunge(mailbox, mailbox->uid_next);
+}
+
+/* Whose UID it is on record as shows when the mailbox is looked at. */
+static void converge_with_one_more(struct world *world, size_t count)
+{
+	world_converge(world);
+	assert_deed_is_done();
+	world_converge(world);
+	assert_int_equal(fake_mailbox("Archive")->count, count);
+	world_finish(world);
+}
+
+static void test_a_uid_on_record_is_given_to_what_is_sent(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 20);
+	populate(&world);
+	world_deliver_there(&world, "Archive", 3, 0);
+	world_converge(&world);
+	world_deliver_here(&world, "Archive", 1);
+	at_first(&world, "remote_append", free_last_uid);
+	converge_with_one_more(&world, 7);
+}
+
+static void test_a_uid_on_record_is_given_to_what_is_moved(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		world_init(&world, "", 21);
+		server.has_move = i == 0;
+		populate(&world);
+		world_deliver_there(&world, "Archive", 3, 0);
+		world_converge(&world);
+		local_move(&world, "Work", 0, "Archive", false);
+		at_first(&world, "transfer", free_last_uid);
+		converge_with_one_more(&world, 7);
+	}
+}
+
 /* ---- Asleep ---- */
 
 /* Counted before they are carried out: the guard's hour is over before. */
@@ -674,6 +726,9 @@ int main(void)
 			test_what_may_be_in_an_unread_folder_is_not_removed),
 		cmocka_unit_test(test_what_comes_before_the_watch_is_found),
 		cmocka_unit_test(test_what_lost_events_told_is_found_by_scans),
+		cmocka_unit_test(test_a_uid_on_record_is_given_to_what_is_sent),
+		cmocka_unit_test(
+			test_a_uid_on_record_is_given_to_what_is_moved),
 		cmocka_unit_test(test_what_goes_after_a_sleep_counts_from_then),
 	};
 
