@@ -488,15 +488,6 @@ static void test_a_mailbox_gone_before_the_look_has_not_failed(void **state)
 
 /* ---- Disks that are not mounted ---- */
 
-/* In the directory that holds the Maildir, "mail". */
-static void run_command(const struct world *world, const char *command)
-{
-	char *line = alloc_format("cd '%s' && %s", world->root, command);
-
-	assert_int_equal(system(line), 0);
-	free(line);
-}
-
 static void test_an_empty_mount_point_removes_no_mailbox(void **state)
 {
 	struct world world;
@@ -505,7 +496,7 @@ static void test_an_empty_mount_point_removes_no_mailbox(void **state)
 	world_init(&world, "    delete_limit: off\n", 33);
 	populate(&world);
 	world_stop(&world);
-	run_command(&world, "rm -r mail/Work/*");
+	local_run(&world, "rm -r mail/Work/*");
 	world_start(&world);
 	for (int i = 0; i < 3; i++)
 		assert_true(world_sync(&world));
@@ -520,7 +511,7 @@ static void test_an_empty_mount_point_removes_no_mailbox(void **state)
 	assert_int_equal(local_count(&world, "INBOX"), 6);
 	assert_int_equal(fake_mailbox("INBOX")->count, 6);
 	assert_true(world.account->local_is_complete);
-	run_command(&world, "rmdir mail/Work");
+	local_run(&world, "rmdir mail/Work");
 	check_end(&world, 6);
 	world_finish(&world);
 }
@@ -534,7 +525,7 @@ static void test_what_a_restored_copy_lacks_comes_back(void **state)
 	world_init(&world, "    delete_limit: off\n", 34);
 	populate(&world);
 	world_stop(&world);
-	run_command(&world,
+	local_run(&world,
 		"cp -a mail copy && rm -r copy/Work mail && "
 		"mv copy mail");
 	world_start(&world);

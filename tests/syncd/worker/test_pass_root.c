@@ -27,15 +27,6 @@ static void populate(struct world *world)
 	world_check_equal(world, 5);
 }
 
-/* In the directory that holds the Maildir, "mail". */
-static void run_command(const struct world *world, const char *command)
-{
-	char *line = alloc_format("cd '%s' && %s", world->root, command);
-
-	assert_int_equal(system(line), 0);
-	free(line);
-}
-
 static struct maildir_identity identity(const struct world *world)
 {
 	struct maildir_identity identity;
@@ -90,14 +81,14 @@ static void test_a_restore_ends_what_was_held(void **state)
 	world_converge(&world);
 	world_check_equal(&world, 30);
 	world_stop(&world);
-	run_command(&world, "cp -a mail copy");
+	local_run(&world, "cp -a mail copy");
 	for (int i = 0; i < 30; i++)
 		local_remove(&world, "INBOX", 0);
 	world_start(&world);
 	assert_true(world_sync(&world));
 	assert_int_equal(fake_mailbox("INBOX")->count, 30);
 	world_stop(&world);
-	run_command(&world, "rm -r mail && mv copy mail");
+	local_run(&world, "rm -r mail && mv copy mail");
 	for (int i = 0; i < 3; i++)
 		local_remove(&world, "INBOX", 0);
 	world_converge(&world);
@@ -132,11 +123,11 @@ static void test_a_disk_unmounted_meanwhile_is_no_copy(void **state)
 	(void)state;
 	world_init(&world, "", 44);
 	populate(&world);
-	run_command(&world, "mv mail away && mkdir -m 700 mail");
+	local_run(&world, "mv mail away && mkdir -m 700 mail");
 	assert_false(pass_run_to_end(world.account, &world.error));
 	assert_int_equal(world.error.code, ERROR_CONFIG);
 	/* Nothing was made there. */
-	run_command(&world, "rmdir mail && mv away mail");
+	local_run(&world, "rmdir mail && mv away mail");
 	world_deliver_there(&world, "INBOX", 1, FLAG_SEEN);
 	assert_true(pass_run_to_end(world.account, &world.error));
 	world_check_equal(&world, 6);
@@ -150,18 +141,18 @@ static void test_a_maildir_replaced_meanwhile_counts(void **state)
 	(void)state;
 	world_init(&world, "", 45);
 	populate(&world);
-	run_command(&world, "mv mail away && cp -a away mail");
+	local_run(&world, "mv mail away && cp -a away mail");
 	local_remove(&world, "INBOX", 0);
 	world_deliver_there(&world, "INBOX", 1, FLAG_SEEN);
 	assert_true(pass_run_to_end(world.account, &world.error));
 	world_check_equal(&world, 6);
-	run_command(&world, "test $(ls away/INBOX/cur | wc -l) = 5");
+	local_run(&world, "test $(ls away/INBOX/cur | wc -l) = 5");
 	world_finish(&world);
 }
 
 static void empty_maildir(struct world *world)
 {
-	run_command(world, "rm -r mail && mkdir -m 700 mail");
+	local_run(world, "rm -r mail && mkdir -m 700 mail");
 }
 
 /* While the server lists its mailboxes: a directory that was removed has no

@@ -73,6 +73,8 @@ void local_remove(struct world *world, const char *folder, size_t index);
 void local_make_folder(struct world *world, const char *folder);
 void local_rename_folder(struct world *world, const char *from, const char *to);
 void local_remove_folder(struct world *world, const char *folder);
+/* A shell's, in the directory that holds the Maildir, "mail". */
+void local_run(const struct world *world, const char *command);
 bool local_has_folder(struct world *world, const char *folder);
 
 /* A message nobody has seen before, CRLF line ends; caller frees. */
