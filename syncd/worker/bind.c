@@ -465,13 +465,27 @@ static void take_remote(struct pair *partner, const struct pair *arrival)
 	partner->retry_at = 0;
 }
 
+/* The hash is that of the file, the size is that on the server, which changed
+   what was uploaded. */
+static bool has_changed_there(
+	const struct pair *partner, const struct pair *arrival)
+{
+	const struct content *known = &partner->content;
+
+	return known->has_hash && known->size != arrival->content.size &&
+		memcmp(known->hash, arrival->content.hash, CONTENT_HASH_SIZE) ==
+		0;
+}
+
+/* What the server has is what is compared before a removal, and by what a copy
+   of it is found. */
 static void take_local(struct pair *partner, const struct pair *arrival)
 {
 	uint64_t email_id = partner->content.email_id;
 	int64_t internal_date = partner->content.internal_date;
 
 	partner->local = arrival->local;
-	if (arrival->content.has_hash) {
+	if (arrival->content.has_hash && !has_changed_there(partner, arrival)) {
 		partner->content = arrival->content;
 		partner->content.email_id = email_id;
 		partner->content.internal_date = internal_date;

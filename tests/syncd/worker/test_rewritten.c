@@ -229,6 +229,45 @@ static void test_what_the_server_changed_is_known_when_it_is_moved(void **state)
 	}
 }
 
+/* As a reader does that copies and removes. */
+static void move_by_copying(
+	struct world *world, const char *from, const char *to)
+{
+	char *body = local_body(world, from, 0);
+
+	local_deliver(world, to, body);
+	local_remove(world, from, 0);
+	free(body);
+}
+
+/* A copy is compared with what the server has, not with the file. */
+static void test_the_copy_of_what_the_server_changed_is_found(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (size_t i = 0; i < RUNG_COUNT; i++) {
+		open_rewriting(&world, &RUNGS[i]);
+		server.has_receipts = true;
+		(void)fake_create("Work");
+		world_deliver_here(&world, "INBOX", 1);
+		world_converge(&world);
+		world_converge(&world);
+		server.has_move = server.has_receipts = false;
+		move_by_copying(&world, "INBOX", "Work");
+		world_converge(&world);
+		world_converge(&world);
+		assert_int_equal(fake_mailbox("INBOX")->count, 0);
+		assert_int_equal(fake_mailbox("Work")->count, 1);
+		assert_int_equal(fake_mailbox("Work")->uid_next, 2);
+		assert_int_equal(local_count(&world, "INBOX"), 0);
+		assert_int_equal(local_count(&world, "Work"), 1);
+		assert_int_equal(count_changed_files(&world), 0);
+		world_check_quiet(&world);
+		world_finish(&world);
+	}
+}
+
 /* A message moved here, on a server without MOVE and without receipts. */
 static void move_here(struct world *world)
 {
@@ -339,6 +378,8 @@ int main(void)
 			test_what_was_removed_before_it_was_seen_goes_up_again),
 		cmocka_unit_test(
 			test_what_the_server_changed_is_known_when_it_is_moved),
+		cmocka_unit_test(
+			test_the_copy_of_what_the_server_changed_is_found),
 		cmocka_unit_test(test_no_cut_takes_anything_away),
 		cmocka_unit_test(test_a_copy_of_untrue_size_is_found),
 		cmocka_unit_test(test_what_is_not_found_is_not_copied_for_ever),
