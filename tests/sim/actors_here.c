@@ -256,7 +256,15 @@ static void remove_file(const char *path)
 struct names {
 	uint64_t inode;
 	unsigned count;
+	bool is_marked; /* one of them */
 };
+
+static bool is_marked(const char *path)
+{
+	const char *letters = strstr(strrchr(path, '/'), ":2,");
+
+	return letters != NULL && strchr(letters, 'T') != NULL;
+}
 
 static void note_inode(void *data, const struct sim_disk_file *file)
 {
@@ -269,24 +277,19 @@ static void count_name(void *data, const struct sim_disk_file *file)
 {
 	struct names *names = data;
 
-	if (file->inode == names->inode && strstr(file->path, "/tmp/") == NULL)
-		names->count++;
+	if (file->inode != names->inode || strstr(file->path, "/tmp/") != NULL)
+		return;
+	names->count++;
+	names->is_marked |= is_marked(file->path);
 }
 
-static unsigned name_count(const char *path)
+static struct names names_of(const char *path)
 {
 	struct names names = { 0 };
 
 	sim_disk_walk(path, false, note_inode, &names);
 	sim_disk_walk(WORLD_MAILDIR, false, count_name, &names);
-	return names.count;
-}
-
-static bool is_marked(const char *path)
-{
-	const char *letters = strstr(strrchr(path, '/'), ":2,");
-
-	return letters != NULL && strchr(letters, 'T') != NULL;
+	return names;
 }
 
 /* There: the mark may be on its way to the name. */
@@ -332,8 +335,11 @@ static void rewrite(struct world *world, const char *path)
 	char *body = oracle_body(world, number, &size);
 	char *text = lf_only(body, size, &file_size);
 	bool is_in_place = world->kind.has_in_place && is_one_in(world, 2);
-	unsigned count = is_in_place ? name_count(path) : 1;
+	struct names names = { .count = 1, .is_marked = is_marked(path) };
 	int error;
+
+	if (is_in_place)
+		names = names_of(path);
 
 	seam_log("here: %s is rewritten%s: message %u", path,
 		is_in_place ? " in place" : "", number);
@@ -351,12 +357,12 @@ static void rewrite(struct world *world, const char *path)
 		free(tmp);
 		free(directory);
 	}
-	for (unsigned i = 0; error == 0 && i < count; i++) {
+	for (unsigned i = 0; error == 0 && i < names.count; i++) {
 		oracle_removed(old);
 		oracle_made(number, true);
 	}
 	/* Under that name it is marked from the first moment on, or soon. */
-	if (is_marked(path) || is_marked_there(old))
+	if (names.is_marked || is_marked_there(old))
 		oracle_touched(number);
 	free(text);
 	free(body);
