@@ -307,6 +307,14 @@ static struct {
 	char *path, *new_path;
 } taken;
 
+static struct fate *fate_of_file(const char *path)
+{
+	size_t size;
+	const void *data = sim_disk_data(path, &size);
+
+	return &oracle.fates[data == NULL ? 0 : oracle_number(data, size)];
+}
+
 static void forget_taken(void)
 {
 	free(taken.path);
@@ -335,6 +343,7 @@ static void file_renamed(const char *path, const char *new_path)
 	if (is_message_path(path) && !is_below(new_path, WORLD_MAILDIR)) {
 		taken.path = alloc_text(path);
 		taken.new_path = alloc_text(new_path);
+		fate_of_file(new_path)->put_away++;
 		oracle_step_removed_here(path, new_path);
 	} else if (is_message_path(path) && is_message_path(new_path)) {
 		oracle_step_renamed(path, new_path);
@@ -346,14 +355,8 @@ static void file_renamed(const char *path, const char *new_path)
 /* Out of tmp: a message comes from the server. */
 static void note_fetched(const char *path, const char *new_path)
 {
-	size_t size;
-	const void *data;
-
-	if (strstr(path, "/tmp/") == NULL || !is_message_path(new_path))
-		return;
-	data = sim_disk_data(new_path, &size);
-	if (data != NULL)
-		oracle.fates[oracle_number(data, size)].fetched++;
+	if (strstr(path, "/tmp/") != NULL && is_message_path(new_path))
+		fate_of_file(new_path)->fetched++;
 }
 
 static void disk_changed(const char *change, const char *path,
@@ -361,6 +364,7 @@ static void disk_changed(const char *change, const char *path,
 {
 	if (is_put_back(change, path, new_path)) {
 		seam_log("disk: %s is put back", new_path);
+		fate_of_file(new_path)->put_away--;
 		forget_taken();
 		return;
 	}
@@ -418,6 +422,7 @@ static void server_changed(const char *change, const char *mailbox,
 		fate->copied++;
 	if (strcmp(change, "renumber") == 0) {
 		lose(number);
+		fate->renumbered++;
 		if (fate->copied > 0 && oracle_count_there(number) > 1)
 			fate->split++;
 	}

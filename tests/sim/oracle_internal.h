@@ -21,6 +21,8 @@ struct fate {
 	/* By the product, to the other side; and files a power cut took back.
 	 */
 	uint16_t sent, fetched, lost;
+	/* Out of the Maildir by the product; so often one got another UID. */
+	uint16_t put_away, renumbered;
 	uint16_t before_here, before_there; /* a restore */
 	bool is_touched, is_moved;
 	uint16_t copied; /* on the server, by the product */
