@@ -525,16 +525,23 @@ static void bind(struct account *account, struct cast *cast,
 /* Two halves are what is left when every move is known. Of half a view one may
    be a message that was moved, and whose old place was not looked at since:
    with the other half taken for it there would be one too few. They are not
-   transferred before that either. */
-static bool can_bind(const struct account *account, struct cast *cast,
+   transferred before that either. And one that was sent, taken for the file of
+   an equal message that is missed, would be one too many: with whole views it
+   is bound to its UID before. */
+static bool can_bind(struct account *account, struct cast *cast,
 	const struct match_binding *binding)
 {
+	struct intent intent;
 	bool are_halves = cast_find(cast, binding->arrival)->role ==
 			MATCH_LOCAL_ARRIVAL &&
 		cast_find(cast, binding->partner)->role == MATCH_REMOTE_ARRIVAL;
 
-	return !are_halves ||
-		(account->local_is_complete && account->remote_is_complete);
+	if (account->local_is_complete && account->remote_is_complete)
+		return true;
+	return !are_halves &&
+		!(state_intent_of_mid(
+			  account->state, binding->arrival->mid, &intent) &&
+			intent.kind == INTENT_UPLOAD);
 }
 
 static bool write_bindings(struct account *account, struct cast *cast,
