@@ -123,11 +123,12 @@ struct account_counters {
 	const char *folder_path; /* at work in; NULL = none. Borrowed */
 };
 
-/* A file somebody else brought, which may not be on the disk yet. */
+/* A file somebody else brought, which may not be on the disk yet, or one that
+   is gone, whose name may be there still. */
 struct account_doubt {
 	uint32_t folder_id;
 	bool is_new;
-	char *name;
+	char *name; /* NULL: gone */
 };
 
 /* So many are made durable one by one, more by syncfs(). */

@@ -507,10 +507,12 @@ static void bind(struct account *account, struct cast *cast,
 		dropped = partner;
 	}
 	state_pair_delete(account->state, dropped->pair->mid);
-	if (dropped->role == MATCH_REMOTE_ARRIVAL)
+	if (dropped->role == MATCH_REMOTE_ARRIVAL) {
 		take_remote(mutable_pair(kept), dropped->pair);
-	else
+	} else {
+		local_doubt_gone(account, kept->pair);
 		take_local(mutable_pair(kept), dropped->pair);
+	}
 	if (arrival->role == MATCH_LOCAL_ARRIVAL ||
 		partner->role == MATCH_LOCAL_ARRIVAL)
 		local_doubt(account, kept->pair);

@@ -64,6 +64,9 @@ uint64_t local_settle_left_ms(const struct account *account);
 /* In an open transaction: the pair is on both sides now, and its file was not
    made durable by us. */
 void local_doubt(struct account *account, const struct pair *pair);
+/* In an open transaction: another file will be the pair's, whose own is gone.
+   What took that away, we before a crash or somebody, may not be durable. */
+void local_doubt_gone(struct account *account, const struct pair *pair);
 
 /* Before that transaction is committed: makes all of these durable, data and
    names, or forgets them and fails. */

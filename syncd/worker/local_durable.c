@@ -6,21 +6,40 @@
 #include "base/alloc.h"
 #include "syncd/worker/local.h"
 
+static void add_doubt(struct account *account, struct account_folder *folder,
+	bool is_new, const char *name)
+{
+	folder->has_doubts = true;
+	if (account->doubt_count < DOUBT_COUNT_MAX)
+		account->doubts[account->doubt_count] = (struct account_doubt){
+			.folder_id = folder->record.folder_id,
+			.is_new = is_new,
+			.name = name == NULL ? NULL : alloc_text(name),
+		};
+	account->doubt_count++;
+}
+
 void local_doubt(struct account *account, const struct pair *pair)
 {
 	struct account_folder *folder =
 		account_folder(account, pair->local.folder_id);
 
-	if (folder == NULL)
+	if (folder != NULL)
+		add_doubt(
+			account, folder, pair->local.is_new, pair->local.name);
+}
+
+/* Which of the two it was in is not known any more. */
+void local_doubt_gone(struct account *account, const struct pair *pair)
+{
+	struct account_folder *folder =
+		account_folder(account, pair->local.folder_id);
+
+	if (pair->local.presence != PRESENCE_ABSENT || folder == NULL ||
+		!folder->record.has_local)
 		return;
-	folder->has_doubts = true;
-	if (account->doubt_count < DOUBT_COUNT_MAX)
-		account->doubts[account->doubt_count] = (struct account_doubt){
-			.folder_id = pair->local.folder_id,
-			.is_new = pair->local.is_new,
-			.name = alloc_text(pair->local.name),
-		};
-	account->doubt_count++;
+	add_doubt(account, folder, false, NULL);
+	add_doubt(account, folder, true, NULL);
 }
 
 static void forget_doubts(struct account *account)
@@ -56,8 +75,8 @@ static bool sync_file(struct account *account,
 		.name = doubt->name,
 	};
 
-	if (folder == NULL)
-		return true; /* of a transaction that was given up */
+	if (folder == NULL || doubt->name == NULL)
+		return true; /* given up, or a name that is gone */
 	place.path = folder->record.path;
 	switch (maildir_sync_message(account->maildir, &place, error)) {
 	case MAILDIR_DONE:
