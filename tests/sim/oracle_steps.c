@@ -256,6 +256,44 @@ static bool is_on_server(unsigned number)
 	return there.counts[number] > 0;
 }
 
+/* An upload whose UID is not known yet: it has got one from UIDNEXT on. */
+static bool is_under_way(
+	const struct account_folder *folder, const struct pair *pair)
+{
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+	bool is_one = false;
+
+	while (!is_one && state_next_intent(open_state(), &cursor, &intent))
+		is_one = intent.kind == INTENT_UPLOAD &&
+			intent.mid != pair->mid &&
+			intent.to_folder_id == folder->record.folder_id &&
+			intent.uid_validity == folder->record.uid_validity &&
+			pair->remote.uid >= intent.uid_next;
+	return is_one;
+}
+
+/* A mailbox that was made anew gives UIDs once more. What another file was sent
+   as is not the message of this one, which is proven gone, equal as it may be.
+ */
+static bool is_of_another(
+	const struct account_folder *folder, const struct pair *pair)
+{
+	struct arena arena;
+	struct pair other;
+	bool is_one;
+
+	if (pair->remote.presence != PRESENCE_ABSENT)
+		return false;
+	arena_init(&arena);
+	is_one = state_pair_by_uid(open_state(), folder->record.folder_id,
+			 pair->remote.uid, &arena, &other) &&
+		other.mid != pair->mid &&
+		other.local.presence == PRESENCE_PRESENT;
+	arena_finish(&arena);
+	return is_one || is_under_way(folder, pair);
+}
+
 /* The very message: under the UID that stands for the file. */
 static bool has_message(const struct account_folder *folder,
 	const struct pair *pair, unsigned number)
@@ -271,7 +309,8 @@ static bool has_message(const struct account_folder *folder,
 		if (message->uid == pair->remote.uid)
 			return oracle_number(message->body, message->size) ==
 				number &&
-				!oracle_is_marked(message);
+				!oracle_is_marked(message) &&
+				!is_of_another(folder, pair);
 	}
 	return false;
 }
