@@ -151,7 +151,9 @@ struct remote_view {
 	bool is_read_only;
 	struct flags permanent_flags; /* system bits and known keywords */
 	bool allows_new_keywords;
-	const char *mailbox_id; /* in the arena, or NULL */
+	/* NULL when not told. In the arena; in a sink only while it is called.
+	 */
+	const char *mailbox_id;
 	/* The known UIDs became invalid: UIDVALIDITY differs from the known
 	   one (or UIDNEXT or HIGHESTMODSEQ went backwards). `messages` are
 	   then all there are, under the new UIDVALIDITY. */

@@ -401,6 +401,7 @@ static void fill_selection(struct observation *observation)
 	view->is_read_only = selection->is_read_only;
 	view->permanent_flags = selection->permanent_flags;
 	view->allows_new_keywords = selection->allows_new_keywords;
+	view->mailbox_id = selection->mailbox_id;
 }
 
 /* Whose the rows are is certain: not of the mailbox selected before, and not

@@ -519,6 +519,7 @@ static bool take(
 	assert_in_range(view->message_row_count, 1, REMOTE_ROW_CHUNK);
 	assert_int_not_equal(view->uid_validity, 0);
 	assert_true(view->allows_new_keywords);
+	assert_string_equal(view->mailbox_id, "M7");
 	for (size_t i = 0; i < view->message_row_count; i++) {
 		const struct remote_message *row = &view->messages[i];
 
@@ -550,7 +551,7 @@ static void say_select(struct scene *scene, struct buf *text,
 {
 	buf_add_format(text,
 		"* %d EXISTS\r\n* OK [UIDVALIDITY %u] v\r\n"
-		"* OK [UIDNEXT %u] n\r\n"
+		"* OK [UIDNEXT %u] n\r\n* OK [MAILBOXID (M7)] i\r\n"
 		"* OK [PERMANENTFLAGS (\\Seen \\*)] f\r\n%% OK\r\n",
 		MANY, (unsigned)uid_validity, (unsigned)uid_next);
 	script_add(&scene->script, "SELECT box\r\n", buf_text(text));
