@@ -308,12 +308,22 @@ static bool delete_one(struct stage *stage, const struct operation *operation,
 	return true;
 }
 
+/* When the machine slept amid of them. */
+static bool save_recount(struct account *account, struct account_folder *folder,
+	uint32_t count, int64_t since, struct error *error)
+{
+	return folder == NULL ||
+		!account_recount_deletions(folder, count, since) ||
+		account_folder_save(account, folder, error);
+}
+
 bool apply_delete_local(struct account *account,
 	const struct operation *operations, size_t count, struct error *error)
 {
 	struct account_folder *folder =
 		account_folder(account, operations[0].folder_id);
 	int64_t now = account_now();
+	struct error failure = { 0 };
 	size_t tried = 0;
 	bool is_done;
 
@@ -328,8 +338,7 @@ bool apply_delete_local(struct account *account,
 	   again. */
 	if (folder != NULL)
 		account_uncount_deletions(folder, (uint32_t)(count - tried));
-	if (folder != NULL &&
-		account_recount_deletions(folder, (uint32_t)tried, now))
-		account_folder_put(account, folder);
-	return is_done;
+	return save_recount(account, folder, (uint32_t)tried, now,
+		       is_done ? error : &failure) &&
+		is_done;
 }

@@ -615,6 +615,28 @@ static void test_a_copy_does_not_take_the_place_of_what_is_renamed(void **state)
 	free(file);
 }
 
+/* ---- Asleep, at any moment of a pass with a removal ---- */
+
+static void test_a_pass_ends_also_when_the_machine_slept(void **state)
+{
+	struct world world;
+	bool has_slept = true;
+
+	(void)state;
+	for (unsigned looks = 1; has_slept; looks++) {
+		world_init(&world, "", looks);
+		populate(&world);
+		fake_expunge(fake_mailbox("Archive"), 5);
+		(void)world_sleep_at(looks, 2 * 3600);
+		assert_true(world_sync(&world));
+		has_slept = world_sleep_at(0, 0);
+		world_converge(&world);
+		world_check_equal(&world, 15);
+		world_finish(&world);
+		assert_true(looks < 1000);
+	}
+}
+
 /* ---- UIDs given twice ---- */
 
 static void free_last_uid(struct world *world)
@@ -730,6 +752,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_uid_on_record_is_given_to_what_is_moved),
 		cmocka_unit_test(test_what_goes_after_a_sleep_counts_from_then),
+		cmocka_unit_test(test_a_pass_ends_also_when_the_machine_slept),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));

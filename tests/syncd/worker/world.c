@@ -28,11 +28,26 @@ static uint64_t virtual_ms;
 static int64_t wall_ahead_s;
 static uint64_t random_state;
 static unsigned name_number;
+static struct {
+	unsigned looks; /* left until then; 0 = never */
+	unsigned seconds;
+} sleep_at;
 
 uint64_t clock_now_ms(void)
 {
 	virtual_ms += 100;
+	if (sleep_at.looks > 0 && --sleep_at.looks == 0)
+		world_wait(sleep_at.seconds);
 	return virtual_ms;
+}
+
+bool world_sleep_at(unsigned looks, unsigned seconds)
+{
+	bool has_slept = sleep_at.looks == 0;
+
+	sleep_at.looks = looks;
+	sleep_at.seconds = seconds;
+	return has_slept;
 }
 
 uint64_t clock_suspended_ms(void)
@@ -115,6 +130,7 @@ void world_init(struct world *world, const char *options, uint32_t seed)
 	memset(world, 0, sizeof(*world));
 	world->random = seed * 2654435761u + 1;
 	virtual_ms = 1000000;
+	sleep_at.looks = 0;
 	wall_ahead_s = 0;
 	random_state = seed;
 	name_number = 0;
