@@ -22,6 +22,7 @@
 #define HOLD_DELAY_S    60
 #define DELETION_SLOT_S 300
 #define LOCK_ATTEMPTS   40 /* two seconds */
+#define META_MAINTAINED "maintained"
 
 int64_t account_now(void)
 {
@@ -462,6 +463,32 @@ void account_journal(struct account *account, enum journal_side side,
 	(void)state_journal_append(account->state, &entry);
 	if (is_undone)
 		state_journal_settle(account->state, pair->mid, "undone");
+}
+
+/* ---- Once a day ---- */
+
+int64_t account_maintained_at(struct account *account)
+{
+	struct arena arena;
+	const uint8_t *data;
+	size_t size;
+	int64_t time = 0;
+
+	arena_init(&arena);
+	if (state_meta_get(
+		    account->state, META_MAINTAINED, &arena, &data, &size) &&
+		size == sizeof(uint64_t))
+		time = (int64_t)number_read_be64(data);
+	arena_finish(&arena);
+	return time;
+}
+
+void account_put_maintained(struct account *account, int64_t now)
+{
+	uint8_t time[sizeof(uint64_t)];
+
+	number_write_be64(time, (uint64_t)now);
+	state_meta_put(account->state, META_MAINTAINED, time, sizeof(time));
 }
 
 /* ---- Opening ---- */

@@ -189,7 +189,7 @@ struct account {
 	int64_t last_success; /* seconds since 1970 */
 	uint64_t held_count;  /* deletions over delete_limit, last pass */
 	uint64_t retry_count; /* messages waiting for another try */
-	int64_t ghosts_until; /* late uploads may come; seconds since 1970 */
+	int64_t ghosts_until; /* late uploads are looked for; maintained_at */
 };
 
 /* ---- account.c ---- */
@@ -241,7 +241,7 @@ void account_count_deletion(struct account_folder *folder, bool is_remote);
 /* So many of those counted just now were not even tried, here. */
 void account_uncount_deletions(struct account_folder *folder, uint32_t count);
 /* Where the machine slept amid of them, those counted at `since` went only now:
-   counted again. True: the record is to be put. */
+   counted again. True: the record is to be saved. */
 bool account_recount_deletions(struct account_folder *folder, uint32_t count,
 	int64_t since) MUST_CHECK;
 
@@ -277,6 +277,10 @@ void account_folder_fail(struct account *account, struct account_folder *folder,
 
 /* Wall clock, seconds. */
 int64_t account_now(void);
+/* When a pass that went to its end last did what is due once a day, in seconds
+   since 1970; 0 = never. The put is part of a transaction. */
+int64_t account_maintained_at(struct account *account);
+void account_put_maintained(struct account *account, int64_t now);
 
 /* Notes what was seen of a pair, after it was put. When that leaves nothing to
    do, the change came undone, and with it what was pending. */

@@ -20,11 +20,13 @@ struct ghosts {
 
 /* ---- Who it may be ---- */
 
+/* Its day is over with the first whole pass after it: what came in time is
+   known also where nobody looked for long. */
 static void load_tombs(struct ghosts *ghosts)
 {
 	struct account *account = ghosts->account;
 	struct state_cursor cursor = { 0 };
-	int64_t now = account_now();
+	int64_t looked_at = account_maintained_at(account);
 	struct arena arena;
 	struct tomb tomb;
 
@@ -34,7 +36,7 @@ static void load_tombs(struct ghosts *ghosts)
 		struct tomb *copy;
 
 		arena_reset(&arena);
-		if (!tomb.was_uncertain_upload || now - tomb.time >= GHOST_S)
+		if (!tomb.was_uncertain_upload || looked_at - tomb.time >= GHOST_S)
 			continue;
 		copy = arena_push(&ghosts->arena, &ghosts->tombs,
 			&ghosts->tomb_count, &ghosts->tomb_capacity,
@@ -330,8 +332,9 @@ bool apply_remove_ghosts(struct account *account, struct error *error)
 	struct ghosts ghosts = { .account = account };
 	bool is_done = true;
 
-	if (account->is_dry_run || account->ghosts_until < account_now() ||
-		state_unsettled_count(account->state) == 0)
+	if (account->is_dry_run ||
+		state_unsettled_count(account->state) == 0 ||
+		account->ghosts_until <= account_maintained_at(account))
 		return true;
 	arena_init(&ghosts.arena);
 	load_tombs(&ghosts);

@@ -1,6 +1,5 @@
 #include "syncd/worker/pass.h"
 
-#include "base/number.h"
 #include "syncd/worker/apply.h"
 #include "syncd/worker/bind.h"
 #include "syncd/worker/clock.h"
@@ -13,7 +12,6 @@
 #define PASS_COUNT_MAX  12
 #define PAUSE_MS        100
 
-#define META_MAINTAINED "maintained"
 #define DAY_S           (24 * 3600)
 #define MAINTENANCE_S   DAY_S
 #define TOMB_S          (90 * DAY_S)
@@ -142,22 +140,6 @@ static bool end_epochs(struct account *account, struct error *error)
 
 /* ---- Once a day ---- */
 
-static int64_t last_maintenance(struct account *account)
-{
-	struct arena arena;
-	const uint8_t *data;
-	size_t size;
-	int64_t time = 0;
-
-	arena_init(&arena);
-	if (state_meta_get(
-		    account->state, META_MAINTAINED, &arena, &data, &size) &&
-		size == sizeof(uint64_t))
-		time = (int64_t)number_read_be64(data);
-	arena_finish(&arena);
-	return time;
-}
-
 static void clean_tmp(struct account *account, int64_t now)
 {
 	for (size_t i = 0; i < account->folder_count; i++)
@@ -183,8 +165,7 @@ static void purge(struct account *account, int64_t now)
 static bool maintain(struct account *account, struct error *error)
 {
 	int64_t now = account_now();
-	int64_t age = now - last_maintenance(account);
-	uint8_t time[sizeof(uint64_t)];
+	int64_t age = now - account_maintained_at(account);
 
 	if (age >= 0 && age < MAINTENANCE_S)
 		return true;
@@ -192,8 +173,7 @@ static bool maintain(struct account *account, struct error *error)
 		return false;
 	if (age >= 0 && age < LEAP_S)
 		purge(account, now);
-	number_write_be64(time, (uint64_t)now);
-	state_meta_put(account->state, META_MAINTAINED, time, sizeof(time));
+	account_put_maintained(account, now);
 	return state_commit(account->state, error);
 }
 

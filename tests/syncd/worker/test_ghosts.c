@@ -145,7 +145,7 @@ static void check_soon(const char *from, const char *to)
 	world_deliver_here(&world, from, 1);
 	lose_upload(&world, UINT32_MAX);
 	local_move(&world, from, 0, to, true);
-	stored_at_ms = clock_now_ms() + 2400;
+	stored_at_ms = clock_now_ms() + 1500;
 	server.interfere = store_late;
 	world_converge(&world);
 	assert_null(server.interfere);
@@ -208,8 +208,23 @@ static void test_after_a_day_it_is_a_message_like_any_other(void **state)
 	(void)state;
 	open_haunted(&world, &RUNGS[0], 1);
 	world_wait(25 * 3600);
+	world_converge(&world);
 	fake_arrive();
 	check_kept(&world, 2);
+}
+
+/* Nobody ran for two days: it came in time all the same. */
+static void test_one_that_came_while_nobody_looked_is_removed(void **state)
+{
+	struct world world;
+
+	(void)state;
+	open_haunted(&world, &RUNGS[0], 1);
+	fake_arrive();
+	world_stop(&world);
+	world_wait(50 * 3600);
+	world_start(&world);
+	check_kept(&world, 1);
 }
 
 static void test_only_as_many_go_as_were_lost(void **state)
@@ -342,6 +357,8 @@ int main(void)
 		cmocka_unit_test(test_without_uidplus_it_stays),
 		cmocka_unit_test(
 			test_after_a_day_it_is_a_message_like_any_other),
+		cmocka_unit_test(
+			test_one_that_came_while_nobody_looked_is_removed),
 		cmocka_unit_test(test_only_as_many_go_as_were_lost),
 		cmocka_unit_test(test_one_that_somebody_flagged_stays),
 		cmocka_unit_test(test_one_beside_a_deleted_one_stays),
