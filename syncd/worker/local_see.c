@@ -455,7 +455,10 @@ bool local_see(
 	case MAILDIR_DONE:
 		break;
 	case MAILDIR_MISSING:
-		return true; /* renamed since: another event tells where to */
+		/* Renamed since: another event tells where to. Until then it
+		   may be what is missing under the name before. */
+		account->absent_at_ms = (int64_t)clock_now_ms();
+		return true;
 	case MAILDIR_EXISTS:
 	case MAILDIR_REFUSED:
 	case MAILDIR_ERROR:
