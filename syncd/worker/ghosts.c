@@ -36,7 +36,8 @@ static void load_tombs(struct ghosts *ghosts)
 		struct tomb *copy;
 
 		arena_reset(&arena);
-		if (!tomb.was_uncertain_upload || looked_at - tomb.time >= GHOST_S)
+		if (!tomb.was_uncertain_upload ||
+			looked_at - tomb.time >= GHOST_S)
 			continue;
 		copy = arena_push(&ghosts->arena, &ghosts->tombs,
 			&ghosts->tomb_count, &ghosts->tomb_capacity,
@@ -332,8 +333,7 @@ bool apply_remove_ghosts(struct account *account, struct error *error)
 	struct ghosts ghosts = { .account = account };
 	bool is_done = true;
 
-	if (account->is_dry_run ||
-		state_unsettled_count(account->state) == 0 ||
+	if (account->is_dry_run || state_unsettled_count(account->state) == 0 ||
 		account->ghosts_until <= account_maintained_at(account))
 		return true;
 	arena_init(&ghosts.arena);

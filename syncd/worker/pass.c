@@ -12,9 +12,9 @@
 #define PASS_COUNT_MAX  12
 #define PAUSE_MS        100
 
-#define DAY_S           (24 * 3600)
-#define MAINTENANCE_S   DAY_S
-#define TOMB_S          (90 * DAY_S)
+#define DAY_S         (24 * 3600)
+#define MAINTENANCE_S DAY_S
+#define TOMB_S        (90 * DAY_S)
 /* A clock that leapt so far, either way, has to go on from there for a day
    before anything is removed for its age. */
 #define LEAP_S (40 * DAY_S)

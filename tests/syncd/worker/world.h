@@ -36,8 +36,8 @@ void world_converge(struct world *world);
 
 /* Lets so much time pass. */
 void world_wait(unsigned seconds);
-/* The machine sleeps so long when the clock has been looked at so many times, 0 =
-   not any more. False: it was to, and has not yet. */
+/* The machine sleeps so long once the clock has been looked at so many times,
+   0 = not any more. False: it was to, and has not yet. */
 bool world_sleep_at(unsigned looks, unsigned seconds);
 /* Somebody sets the wall clock; the others go on. Negative = behind. */
 void world_set_clock_ahead(int64_t seconds);
