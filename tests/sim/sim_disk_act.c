@@ -234,6 +234,7 @@ static struct mount *add_mount(const struct found *place)
 	mount->directory = place->directory;
 	mount->name = alloc_text(place->name);
 	mount->other = inode_new(S_IFDIR, 0755, sim_disk.device_count++);
+	mount->other->is_unmounted = true;
 	mount->is_mounted = true;
 	mount->next = sim_disk.mounts;
 	sim_disk.mounts = mount;
@@ -247,10 +248,12 @@ static void exchange(struct mount *mount, const struct found *place)
 
 	sim_disk.is_other = true;
 	inode_sync(seen);
+	mount->other->is_unmounted = false;
 	names_put(mount->directory, mount->name, mount->other);
 	/* Who has it open may go on in it. */
 	seen->directory->parent = mount->directory;
 	mount->other = seen;
+	mount->other->is_unmounted = true;
 	mount->is_mounted = !mount->is_mounted;
 	sim_disk.is_other = false;
 }

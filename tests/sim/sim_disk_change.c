@@ -6,7 +6,8 @@
    - the old name of a file goes only with the new one, be it by rename or by
      link and unlink, and the directory of the new one can be reached;
    - a directory that was moved has one place;
-   - a directory goes only after what it held went.
+   - a directory goes only after what it held went;
+   - what has an inode number used before comes only after who had it went.
 
    All else may be lost or not in any order, until fsync() of the directory. */
 #include "tests/sim/sim_disk_change.h"
@@ -50,6 +51,14 @@ static void remember(struct change *change)
 	directory->last_change = change;
 }
 
+static void note_removal(struct change *change, struct inode *inode)
+{
+	if (inode == NULL)
+		return;
+	change->earlier_removal = inode->removed_by;
+	inode->removed_by = change;
+}
+
 struct change *change_add(const struct change_request *request)
 {
 	struct change *change = alloc(1, sizeof(*change));
@@ -71,6 +80,8 @@ struct change *change_add(const struct change_request *request)
 		change->bound = request->needs;
 		request->needs->bound = change;
 	}
+	note_removal(change,
+		request->set == NULL ? request->inode : request->replaced);
 	remember(change);
 	return change;
 }
@@ -120,12 +131,24 @@ static void sync_earlier(const struct change *change)
 	}
 }
 
+static void sync_number(const struct change *change)
+{
+	struct change *removal;
+
+	if (change->set == NULL)
+		return;
+	removal = change->inode->number_from;
+	for (; removal != NULL; removal = removal->earlier_removal)
+		change_sync(removal);
+}
+
 void change_sync(struct change *change)
 {
 	if (change->state != CHANGE_PENDING)
 		return;
 	change->state = CHANGE_DURABLE;
 	sync_earlier(change);
+	sync_number(change);
 	if (change->needs != NULL) {
 		change_sync(change->needs);
 		sync_way_to(change->needs->directory);

@@ -20,6 +20,7 @@ struct change {
 	uint64_t set_hash;
 	struct inode *inode;
 	struct inode *emptied;
+	struct change *earlier_removal; /* of a name of the same inode */
 	struct change *needs;
 	struct change *bound; /* the other half, both ways */
 	struct change *next;  /* of this directory */

@@ -86,9 +86,23 @@ static bool has_lost_before(const struct change *change)
 	return false;
 }
 
+static bool has_lost_number(const struct change *change)
+{
+	const struct change *removal;
+
+	if (change->set == NULL)
+		return false;
+	removal = change->inode->number_from;
+	for (; removal != NULL; removal = removal->earlier_removal) {
+		if (removal->state == CHANGE_LOST)
+			return true;
+	}
+	return false;
+}
+
 static bool may_survive(const struct cut *cut, const struct change *change)
 {
-	if (needs_lost(change) || meets_lost(change))
+	if (needs_lost(change) || meets_lost(change) || has_lost_number(change))
 		return false;
 	if (change->emptied != NULL && has_lost_some(change->emptied))
 		return false;
@@ -263,6 +277,8 @@ static void revive(struct inode *inode)
 	inode->is_marked = true;
 	inode->is_gone = false;
 	inode->linked_by = NULL;
+	inode->removed_by = NULL;
+	inode->number_from = NULL;
 	if (inode->directory != NULL)
 		revive_directory(inode);
 	else
@@ -290,45 +306,6 @@ static void drop_unreachable(void)
 	}
 }
 
-static int by_number_and_birth(const void *a, const void *b)
-{
-	const struct inode *first = *(struct inode *const *)a;
-	const struct inode *second = *(struct inode *const *)b;
-
-	if (first->number != second->number)
-		return first->number < second->number ? -1 : 1;
-	if (first->birth_ns != second->birth_ns)
-		return first->birth_ns < second->birth_ns ? -1 : 1;
-	return 0;
-}
-
-/* One whose removal was lost has its number back; who had got it meanwhile
-   gets another. */
-static void make_numbers_unique(void)
-{
-	struct inode **all;
-	uint64_t last = 0; /* no inode's number */
-	size_t count = 0;
-
-	sim_disk.free_count = 0;
-	for (struct inode *inode = sim_disk.inodes; inode != NULL;
-		inode = inode->next)
-		count++;
-	all = alloc(count, sizeof(struct inode *));
-	count = 0;
-	for (struct inode *inode = sim_disk.inodes; inode != NULL;
-		inode = inode->next)
-		all[count++] = inode;
-	qsort(all, count, sizeof(struct inode *), by_number_and_birth);
-	for (size_t i = 0; i < count; i++) {
-		if (all[i]->number == last)
-			all[i]->number = sim_disk.next_number++;
-		else
-			last = all[i]->number;
-	}
-	free(all);
-}
-
 static void rebuild(void)
 {
 	for (struct inode *inode = sim_disk.inodes; inode != NULL;
@@ -346,7 +323,8 @@ static void rebuild(void)
 	}
 	changes_finish();
 	drop_unreachable();
-	make_numbers_unique();
+	/* Some of them may have come back. */
+	sim_disk.free_count = 0;
 }
 
 void sim_disk_power_cut(void)

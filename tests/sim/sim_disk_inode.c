@@ -79,31 +79,44 @@ int64_t disk_now_ns(void)
 	return now - now % sim_disk.options.granularity_ns;
 }
 
-static uint64_t take_number(void)
+/* The one given back last, if it is of the device. */
+static void take_number(struct inode *inode)
 {
+	const struct free_number *last = sim_disk.free_numbers;
+
 	if (sim_disk.free_count > 0)
-		return sim_disk.free_numbers[--sim_disk.free_count];
-	return sim_disk.next_number++;
+		last += sim_disk.free_count - 1;
+	if (sim_disk.free_count == 0 || last->device != inode->device) {
+		inode->number = sim_disk.next_number++;
+		return;
+	}
+	inode->number = last->number;
+	inode->number_from = last->removed_by;
+	sim_disk.free_count--;
 }
 
-static void give_number_back(uint64_t number)
+static void give_number_back(const struct inode *inode)
 {
 	if (!sim_disk.options.reuses_inodes)
 		return;
 	if (sim_disk.free_count == sim_disk.free_capacity) {
 		sim_disk.free_capacity = 2 * sim_disk.free_capacity + 64;
 		sim_disk.free_numbers = alloc_resize(sim_disk.free_numbers,
-			sim_disk.free_capacity, sizeof(uint64_t));
+			sim_disk.free_capacity, sizeof(struct free_number));
 	}
-	sim_disk.free_numbers[sim_disk.free_count++] = number;
+	sim_disk.free_numbers[sim_disk.free_count++] = (struct free_number){
+		.number = inode->number,
+		.device = inode->device,
+		.removed_by = inode->removed_by,
+	};
 }
 
 struct inode *inode_new(mode_t type, mode_t mode, unsigned device)
 {
 	struct inode *inode = alloc(1, sizeof(*inode));
 
-	inode->number = take_number();
 	inode->device = device;
+	take_number(inode);
 	inode->type = type;
 	inode->now.mode = mode;
 	inode_touch(inode);
@@ -140,10 +153,11 @@ void inode_touch(struct inode *inode)
 
 void inode_settle(struct inode *inode)
 {
-	if (inode->link_count > 0 || inode->open_count > 0 || inode->is_gone)
+	if (inode->link_count > 0 || inode->open_count > 0 || inode->is_gone ||
+		inode->is_unmounted)
 		return;
 	inode->is_gone = true;
-	give_number_back(inode->number);
+	give_number_back(inode);
 	inotify_note_self(inode, IN_DELETE_SELF);
 }
 

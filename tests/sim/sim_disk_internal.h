@@ -65,13 +65,17 @@ struct directory {
 
 struct inode {
 	uint64_t number;
+	/* The removals of who had the number before, newest first. What is
+	   durable with a number has it alone. */
+	struct change *number_from;
 	unsigned device;
 	mode_t type; /* S_IFREG, S_IFDIR, S_IFLNK */
 	int64_t ctime_ns;
 	int64_t birth_ns;
 	size_t link_count; /* of entries that processes see */
 	size_t open_count;
-	bool is_gone; /* no link, not open: its number may be another's */
+	bool is_unmounted; /* no link, and there */
+	bool is_gone;      /* no link, not open: its number may be another's */
 	struct attributes now;
 	struct attributes durable;
 	struct blob *data; /* or the target of a symbolic link */
@@ -80,8 +84,9 @@ struct inode {
 	bool has_lost;               /* data, to an fsync that failed */
 	struct directory *directory; /* NULL: no directory */
 	struct description *locked_by;
-	struct change *linked_by; /* the newest link to it */
-	int watch;                /* descriptor of its watch; 0 = none */
+	struct change *linked_by;  /* the newest link to it */
+	struct change *removed_by; /* the newest removal of one */
+	int watch;                 /* descriptor of its watch; 0 = none */
 	bool is_marked;
 	int open_error;            /* for the product; 0 = none */
 	bool is_written_by_others; /* right now */
@@ -106,12 +111,18 @@ struct mount {
 	struct mount *next;
 };
 
+struct free_number {
+	uint64_t number;
+	unsigned device;
+	struct change *removed_by;
+};
+
 struct disk {
 	struct sim_disk_options options;
 	struct inode *inodes;
 	struct inode *top; /* "/"; SIM_ROOT is all it has */
 	uint64_t next_number;
-	uint64_t *free_numbers;
+	struct free_number *free_numbers;
 	size_t free_count;
 	size_t free_capacity;
 	unsigned device_count;
@@ -176,9 +187,10 @@ void slots_finish(struct slots *slots);
 /* One change of a directory: a name goes, or comes to mean `inode`, or both. */
 struct change_request {
 	struct inode *directory;
-	const char *gone;    /* or NULL */
-	const char *set;     /* or NULL */
-	struct inode *inode; /* what `set` names, or what `gone` named */
+	const char *gone;       /* or NULL */
+	const char *set;        /* or NULL */
+	struct inode *inode;    /* what `set` names, or what `gone` named */
+	struct inode *replaced; /* what `set` named before, or NULL */
 	/* A directory that goes, in whatever way. */
 	struct inode *emptied;
 	/* The other half of a rename, which must not be lost alone. */

@@ -329,6 +329,7 @@ static void record_rename(const struct found *from, const struct found *to)
 		.directory = to->directory,
 		.set = to->name,
 		.inode = from->inode,
+		.replaced = replaced == from->inode ? NULL : replaced,
 		.emptied = replaced != NULL && replaced->directory != NULL
 			? replaced
 			: NULL,

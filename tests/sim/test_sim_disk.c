@@ -408,6 +408,21 @@ static void let_others_move_on(void)
 	assert_int_equal(sim_disk_rename("/sim/a/x", "/sim/b/x", false), 0);
 }
 
+/* Its number is another file's. */
+static void use_number_again(void)
+{
+	make_both_synced();
+	assert_int_equal(sim_unlink("/sim/a/x"), 0);
+	create_synced("/sim/b/x");
+}
+
+/* And that one is durable. */
+static void use_number_again_synced(void)
+{
+	use_number_again();
+	sync_path("/sim/b");
+}
+
 #define TORN (WHOLE | EMPTY | CUT_SHORT | ZEROED)
 
 static const struct story STORIES[] = {
@@ -431,6 +446,10 @@ static const struct story STORIES[] = {
 		IN_FIRST | IN_SECOND | IN_BOTH },
 	{ "unlinked", unlink_it, look_at_a, NOTHING | WHOLE },
 	{ "unlinked, synced", unlink_synced, look_at_a, NOTHING },
+	{ "number used again", use_number_again, look_in_both,
+		IN_FIRST | IN_NONE | IN_SECOND },
+	{ "number used again, synced", use_number_again_synced, look_in_both,
+		IN_SECOND },
 	{ "replaced", replace, look_at_a, OLD_ONE | WHOLE },
 	{ "replaced by what was not synced", replace_unsynced, look_at_a,
 		TORN },
