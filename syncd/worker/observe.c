@@ -259,13 +259,17 @@ static void lose_vanished(struct account *account, uint32_t folder_id,
 }
 
 void observe_mailbox_gone(
-	struct account *account, const struct account_folder *folder)
+	struct account *account, struct account_folder *folder)
 {
+	struct folder *record = &folder->record;
 	struct uid_set known = { 0 };
 
-	state_folder_uids(account->state, folder->record.folder_id, &known);
-	lose_uids(account, folder->record.folder_id, &known);
+	state_folder_uids(account->state, record->folder_id, &known);
+	lose_uids(account, record->folder_id, &known);
 	uid_set_finish(&known);
+	record->uid_next = 0;
+	record->highest_modseq = 0;
+	uid_set_clear(&record->frontier);
 }
 
 /* ---- Epochs ---- */

@@ -30,9 +30,10 @@ bool observe_folder(struct account *account, struct account_folder *folder,
 bool observe_has_gap(const struct account *account);
 
 /* The whole mailbox is not on the server any more: its messages are absent
-   there. In an open transaction. */
+   there, and should it be there again under the same UIDs, they are told of
+   anew. In an open transaction. The caller writes the record. */
 void observe_mailbox_gone(
-	struct account *account, const struct account_folder *folder);
+	struct account *account, struct account_folder *folder);
 
 /* UIDVALIDITY changed, or the server went back in time: what arrived under the
    new UIDs was matched with what was there; the rest is held, and the folder
