@@ -1,5 +1,5 @@
-/* What mailboxes.c (listing, planning) and mailboxes_apply.c (carrying out)
-   share. */
+/* What mailboxes.c (listing, planning), mailboxes_apply.c (carrying out) and
+   mailboxes_emptied.c (the end of folders) share. */
 #ifndef SYNCD_WORKER_MAILBOXES_INTERNAL_H
 #define SYNCD_WORKER_MAILBOXES_INTERNAL_H
 
@@ -39,5 +39,12 @@ void mailboxes_note_status(
    run it only tells. */
 bool mailboxes_carry_out(struct mailboxes_round *round,
 	const struct folders_plan *plan, struct error *error) MUST_CHECK;
+
+/* It ends the connection or the pass, not only the operation. */
+bool mailboxes_is_fatal(const struct error *error);
+
+/* Messages last agreed on in a folder that is no more: what is left of them is
+   where it was moved to, and is new there. In an open transaction. */
+void mailboxes_release_messages(struct account *account, uint32_t folder_id);
 
 #endif
