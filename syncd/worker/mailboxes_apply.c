@@ -533,6 +533,26 @@ static bool empty_remote(struct mailboxes_round *round,
 	return state_commit(account->state, error);
 }
 
+/* Its name may be given to another in this very round: nothing is waited for
+   but what is there. */
+static bool check_left_out(struct mailboxes_round *round,
+	struct account_folder *folder, bool *is_left_out_out,
+	struct error *error)
+{
+	struct error failure = { 0 };
+
+	*is_left_out_out = folder->record.has_remote &&
+		find_mailbox(round, folder->record.path) == NULL &&
+		is_there(round, folder, &failure);
+	if (failure.code != ERROR_NONE && failure.code != ERROR_REFUSED) {
+		*error = failure;
+		return false;
+	}
+	if (*is_left_out_out)
+		fail_unlisted(round->account, folder);
+	return true;
+}
+
 static bool forget(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
@@ -540,9 +560,13 @@ static bool forget(struct mailboxes_round *round,
 	struct account_folder *folder =
 		account_folder(account, operation->folder_id);
 	struct error failure = { 0 };
-	bool is_empty;
+	bool is_empty, is_left_out;
 
 	if (folder == NULL)
+		return true;
+	if (!check_left_out(round, folder, &is_left_out, error))
+		return false;
+	if (is_left_out)
 		return true;
 	/* What a removal that was cut off left of it; what somebody put there
 	   stays. */

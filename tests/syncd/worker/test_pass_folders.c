@@ -486,6 +486,23 @@ static void test_a_mailbox_gone_before_the_look_has_not_failed(void **state)
 	world_finish(&world);
 }
 
+/* A listing that leaves it out is no proof that it is gone on both sides: its
+   messages would be new when it is listed again. */
+static void test_a_folder_gone_here_and_left_out_there_goes_there(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 47);
+	populate(&world);
+	local_remove_folder(&world, "Work");
+	server.hides = "Work";
+	(void)world_sync(&world);
+	server.hides = NULL;
+	check_end(&world, 3);
+	world_finish(&world);
+}
+
 /* ---- Disks that are not mounted ---- */
 
 static void test_an_empty_mount_point_removes_no_mailbox(void **state)
@@ -662,6 +679,8 @@ int main(void)
 		cmocka_unit_test(test_a_new_mailbox_of_the_old_name_is_another),
 		cmocka_unit_test(
 			test_a_mailbox_gone_before_the_look_has_not_failed),
+		cmocka_unit_test(
+			test_a_folder_gone_here_and_left_out_there_goes_there),
 		cmocka_unit_test(
 			test_mail_for_a_mailbox_that_is_renamed_goes_up),
 		cmocka_unit_test(test_mail_for_a_mailbox_never_there_can_wait),
