@@ -123,7 +123,7 @@ static bool forget_directory(struct mailboxes_round *round,
 {
 	struct account *account = round->account;
 
-	if (!folder->record.has_local)
+	if (!folder->record.has_local && folder->record.inode == 0)
 		return true;
 	if (!state_begin(account->state, error))
 		return false;
