@@ -166,7 +166,7 @@ bool record_pair_unpack(struct record_bytes bytes, uint64_t mid,
 	unsigned hold = bits >> HOLD_SHIFT & HOLD_MASK;
 	struct pair pair = { .mid = mid };
 
-	if (hold > HOLD_UNREADABLE)
+	if (hold > HOLD_MAYBE_MOVED)
 		return false;
 	pair.hold = (enum hold)hold;
 	pair.synced.is_set = (bits & IS_SYNCED) != 0;

@@ -6,7 +6,7 @@
 
 struct learned {
 	uint32_t uid;
-	uint64_t header_hash;
+	uint64_t header_hash, message_id;
 };
 
 struct learning {
@@ -23,6 +23,7 @@ static void take_header(void *data, uint32_t uid, const struct content *content)
 
 	learned->uid = uid;
 	learned->header_hash = content->header_hash;
+	learned->message_id = content->message_id;
 }
 
 static bool write_headers(struct account *account, uint32_t folder_id,
@@ -41,22 +42,22 @@ static bool write_headers(struct account *account, uint32_t folder_id,
 			    &learning->arena, &pair))
 			continue;
 		pair.content.header_hash = learned->header_hash;
+		pair.content.message_id = learned->message_id;
 		state_pair_put(account->state, &pair);
 	}
 	return state_commit(account->state, error);
 }
 
-bool observe_changed(struct account *account, struct account_folder *folder,
+bool observe_headers(struct account *account,
+	const struct account_folder *folder, const struct uid_set *uids,
 	struct error *error)
 {
 	struct learning learning = { 0 };
 	struct error failure = { 0 };
 	bool is_done;
 
-	if (uid_set_is_empty(&folder->changed_uids))
-		return true;
 	arena_init(&learning.arena);
-	is_done = remote_content_read(account, folder, &folder->changed_uids,
+	is_done = remote_content_read(account, folder, uids,
 			  REMOTE_CONTENT_HEADER,
 			  &(struct remote_content_taker){
 				  take_header, &learning },
@@ -67,7 +68,19 @@ bool observe_changed(struct account *account, struct account_folder *folder,
 	is_done = is_done &&
 		write_headers(
 			account, folder->record.folder_id, &learning, error);
-	uid_set_clear(&folder->changed_uids);
 	arena_finish(&learning.arena);
+	return is_done;
+}
+
+bool observe_changed(struct account *account, struct account_folder *folder,
+	struct error *error)
+{
+	bool is_done;
+
+	if (uid_set_is_empty(&folder->changed_uids))
+		return true;
+	is_done =
+		observe_headers(account, folder, &folder->changed_uids, error);
+	uid_set_clear(&folder->changed_uids);
 	return is_done;
 }

@@ -5,6 +5,7 @@
 #include "syncd/worker/clock.h"
 #include "syncd/worker/local.h"
 #include "syncd/worker/mailboxes.h"
+#include "syncd/worker/maybe_moved.h"
 #include "syncd/worker/observe.h"
 
 /* Rounds of looking until nothing changes any more. */
@@ -116,9 +117,7 @@ static void find_blind_spots(struct account *account)
 
 		if (!account_folder_is_active(folder))
 			continue;
-		account->remote_is_blind |= folder->record.has_remote &&
-			folder->record.last_success != 0 &&
-			(folder->has_failed || folder->is_doubtful);
+		account->remote_is_blind |= maybe_moved_from(folder);
 		account->local_is_blind |= folder->record.has_local &&
 			folder->has_failed && folder->needs_scan;
 	}
@@ -212,6 +211,7 @@ bool pass_run(struct account *account, struct error *error)
 	account->bound_mid = state_pair_next_mid(account->state);
 	if (!bind_arrivals(account, error) ||
 		!apply_bind_rewritten(account, error) ||
+		!maybe_moved_hold(account, error) ||
 		!apply_resolve_intents(account, error) ||
 		!apply_remove_ghosts(account, error) ||
 		!end_epochs(account, error))
