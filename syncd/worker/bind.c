@@ -8,7 +8,7 @@
 #include "syncd/worker/remote_content.h"
 
 #define ROUND_COUNT_MAX  8
-#define UNREAD_COUNT_MAX 2 /* looks for one that cannot be read */
+#define UNREAD_COUNT_MAX 4 /* looks for one that cannot be read */
 
 /* ---- Who plays a part ---- */
 
