@@ -389,10 +389,7 @@ static void disk_changed(const char *change, const char *path,
 		file_renamed(path, new_path);
 }
 
-/* Known by a UID only, which is no longer its own: what is under another UID
-   has other bytes, and without a Message-ID nothing but equal bytes is proof.
- */
-static void lose(unsigned number)
+void oracle_lose(unsigned number)
 {
 	struct fate *fate = &oracle.fates[number];
 
@@ -405,7 +402,7 @@ static void lose(unsigned number)
 static void lose_all(void)
 {
 	for (unsigned i = 1; i <= oracle.number_count; i++)
-		lose(i);
+		oracle_lose(i);
 }
 
 static void server_changed(const char *change, const char *mailbox,
@@ -421,7 +418,7 @@ static void server_changed(const char *change, const char *mailbox,
 	if (strcmp(change, "copy") == 0)
 		fate->copied++;
 	if (strcmp(change, "renumber") == 0) {
-		lose(number);
+		oracle_lose(number);
 		fate->renumbered++;
 		if (fate->copied > 0 && oracle_count_there(number) > 1)
 			fate->split++;

@@ -66,6 +66,10 @@ void census_there(struct census *census, bool is_all);
 bool oracle_is_as_made(unsigned number, size_t size);
 /* A Message-ID that no other message has. */
 bool oracle_has_name(unsigned number);
+/* Known by a UID only, which is no longer its own: what is under another UID
+   has other bytes, and without a Message-ID nothing but equal bytes is proof.
+ */
+void oracle_lose(unsigned number);
 /* So many copies more of what the server changed are nobody's fault. */
 unsigned oracle_changed_allowed(const struct world *world, unsigned number);
 /* \Deleted, where that is as good as gone: without UIDPLUS. */

@@ -1,9 +1,11 @@
 #include "tests/sim/oracle_state.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "syncd/worker/digest.h"
 #include "tests/sim/oracle_internal.h"
 #include "tests/sim/sim_db.h"
 #include "tests/sim/sim_disk.h"
@@ -222,6 +224,27 @@ static bool can_be_mistaken(const struct survey *survey)
 		(survey->world->kind.quirks & SIM_UID_REUSE) != 0;
 }
 
+/* What the server made of it was read, and not only its size. */
+static bool is_known_rewritten(
+	const struct survey *survey, const struct pair *pair, unsigned number)
+{
+	struct canonical_digest *digest;
+	struct content made = { 0 };
+	size_t size;
+	char *body;
+
+	if (oracle.fates[number].rewritten == 0 ||
+		oracle_is_as_made(number, pair->content.size))
+		return false;
+	body = oracle_body(survey->world, number, &size);
+	digest = canonical_digest_new(state_secret(survey->account->state));
+	canonical_digest_feed(digest, body, size);
+	canonical_digest_finish(digest, &made);
+	canonical_digest_free(digest);
+	free(body);
+	return pair->content.header_hash != made.header_hash;
+}
+
 /* From here on a change on one side can be told from one on the other. */
 static void note_settled(const struct survey *survey)
 {
@@ -235,7 +258,26 @@ static void note_settled(const struct survey *survey)
 			continue;
 		oracle.fates[sight.number].was_settled = true;
 		oracle.fates[sight.number].is_known_rewritten |=
-			!oracle_is_as_made(sight.number, pair->content.size);
+			is_known_rewritten(survey, pair, sight.number);
+	}
+}
+
+/* A UIDNEXT that is lower than before, or a UID that is another's now, is that
+   of a server put back to what it was: no UID is trusted any more. */
+static void note_void(const struct survey *survey)
+{
+	const uint32_t quirks = SIM_UID_REUSE | SIM_FALLING_NUMBERS;
+	struct sight sight;
+
+	if ((survey->world->kind.quirks & quirks) == 0)
+		return;
+	for (size_t i = 0; i < survey->pair_count; i++) {
+		const struct pair *pair = &survey->pairs[i];
+
+		if (pair->remote.presence == PRESENCE_UNKNOWN &&
+			pair->remote.uid == 0 &&
+			see_file(survey, pair, false, &sight))
+			oracle_lose(sight.number);
 	}
 }
 
@@ -465,6 +507,7 @@ static void check_all(struct world *world)
 	check_waiting(&survey);
 	check_intents(&survey);
 	check_folders(&survey);
+	note_void(&survey);
 	note_settled(&survey);
 	arena_finish(&survey.arena);
 }
