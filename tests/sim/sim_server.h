@@ -15,8 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIM_WRONG_PASSWORD "wrong"
-#define SIM_APPEND_LIMIT   100000 /* octets, with SIM_APPENDLIMIT */
+#define SIM_WRONG_PASSWORD    "wrong"
+#define SIM_APPEND_LIMIT      100000 /* octets, with SIM_APPENDLIMIT */
+#define SIM_MESSAGE_LIMIT_MIN 3      /* messages, with SIM_MESSAGE_LIMIT */
 
 enum sim_ability {
 	SIM_UIDPLUS = 1 << 0,

@@ -252,7 +252,7 @@ void sim_server_set_quirks(uint32_t quirks)
 
 	server.quirks = quirks;
 	if ((quirks & SIM_MESSAGE_LIMIT) != 0 && server.message_limit == 0)
-		server.message_limit = 3 + seam_choose(6);
+		server.message_limit = SIM_MESSAGE_LIMIT_MIN + seam_choose(6);
 	for (size_t i = 0; is_new && i < server.mailbox_count; i++)
 		lose_modseqs(server.mailboxes[i]);
 }
