@@ -70,6 +70,7 @@ static void keep_or_restore_server(void)
 	sim_server_drop_connections();
 	sim_server_copy_put(server_copy);
 	oracle_after_restore();
+	oracle_server_restored();
 	sim_server_copy_free(server_copy);
 	server_copy = NULL;
 }

@@ -194,6 +194,11 @@ void oracle_after_restore(void)
 	}
 }
 
+void oracle_server_restored(void)
+{
+	oracle.is_restored_unheard = true;
+}
+
 /* ---- Census ---- */
 
 static void count_file(void *data, const struct sim_disk_file *file)
@@ -472,6 +477,7 @@ static void check_command(const struct sim_command *command)
 	const char *name = command->name;
 
 	judge_taken();
+	oracle.is_restored_unheard = false;
 	if (strcmp(name, "EXPUNGE") == 0 || strcmp(name, "CLOSE") == 0)
 		world_violation(7, "%s on the wire", name);
 	if (has_text(name, "STORE") && !has_text(command->line, "+FLAGS") &&

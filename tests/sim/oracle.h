@@ -45,6 +45,8 @@ void oracle_moved(unsigned number);
    before, and are now. */
 void oracle_before_restore(void);
 void oracle_after_restore(void);
+/* It was the server. */
+void oracle_server_restored(void);
 /* How many copies are on that side. */
 unsigned oracle_count_here(unsigned number);
 unsigned oracle_count_there(unsigned number);

@@ -50,6 +50,9 @@ struct oracle {
 	struct fate fates[ORACLE_NUMBER_MAX];
 	unsigned number_count;
 	bool is_blurred;
+	/* The server was put back to an older state, and has not been asked
+	   anything since: what it told before nobody can know to be untrue. */
+	bool is_restored_unheard;
 	uint64_t maildir_changes; /* by the product */
 };
 

@@ -316,14 +316,17 @@ static bool has_message(const struct account_folder *folder,
 }
 
 /* A move that was not recognised, as of a mailbox that could not be looked at
-   meanwhile, is a copy that came here before the file goes. */
+   meanwhile, is a copy that came here before the file goes. What a restore of
+   the server brings back after it was told to be gone is fetched again. */
 static void check_is_gone(const struct account_folder *folder,
 	const struct pair *pair, unsigned number, const char *path)
 {
 	bool is_left = is_only_one(number) && is_on_server(number) &&
 		oracle_count_here(number) == 0;
 
-	if (is_left || has_message(folder, pair, number))
+	if (is_left ||
+		(!oracle.is_restored_unheard &&
+			has_message(folder, pair, number)))
 		world_violation(4,
 			"message %u is taken out of the Maildir (%s), and the "
 			"server has it",
