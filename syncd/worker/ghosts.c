@@ -201,8 +201,24 @@ static bool may_go(
 		flags_next_keyword(&extra, 0) < 0;
 }
 
+/* Somebody copied the one that was sent again: a copy has the id of its source,
+   what is appended has one of its own. Some servers give equal messages one id
+   (RFC 8474, 5.1): there it cannot be told, and stays. */
+static bool is_copy(
+	const struct remote_message *late, const struct remote_message *twin)
+{
+	return late != NULL && twin != NULL && late->email_id != 0 &&
+		late->email_id == twin->email_id;
+}
+
+enum late_end {
+	LATE_GONE,
+	LATE_KEPT,
+	LATE_COPIED, /* not the late one at all */
+};
+
 static bool expunge(struct account *account, const struct remote_message *late,
-	bool *is_gone_out, struct error *error)
+	enum late_end *end_out, struct error *error)
 {
 	struct flags deleted = { .system = FLAG_DELETED };
 	struct uid_set uids = { 0 }, modified = { 0 }, gone = { 0 };
@@ -217,7 +233,8 @@ static bool expunge(struct account *account, const struct remote_message *late,
 	is_done = remote_store(account->remote, &store, &modified, error);
 	if (is_done && uid_set_is_empty(&modified)) {
 		is_done = remote_expunge(account->remote, &uids, &gone, error);
-		*is_gone_out = is_done && !uid_set_is_empty(&gone);
+		if (is_done && !uid_set_is_empty(&gone))
+			*end_out = LATE_GONE;
 	}
 	uid_set_finish(&gone);
 	uid_set_finish(&modified);
@@ -236,10 +253,10 @@ static bool can_remove(const struct account *account)
 }
 
 static bool remove_late(struct account *account, uint32_t uid,
-	uint32_t twin_uid, bool *is_gone_out, struct error *error)
+	uint32_t twin_uid, enum late_end *end_out, struct error *error)
 {
 	struct remote_message *messages = NULL;
-	const struct remote_message *late;
+	const struct remote_message *late, *twin;
 	struct uid_set uids = { 0 };
 	struct arena arena;
 	size_t count = 0;
@@ -251,8 +268,11 @@ static bool remove_late(struct account *account, uint32_t uid,
 	is_done = remote_fetch_messages(
 		account->remote, &uids, &arena, &messages, &count, error);
 	late = find_message(messages, count, uid);
-	if (is_done && may_go(late, find_message(messages, count, twin_uid)))
-		is_done = expunge(account, late, is_gone_out, error);
+	twin = find_message(messages, count, twin_uid);
+	if (is_done && is_copy(late, twin))
+		*end_out = LATE_COPIED;
+	else if (is_done && may_go(late, twin))
+		is_done = expunge(account, late, end_out, error);
 	uid_set_finish(&uids);
 	arena_finish(&arena);
 	return is_done;
@@ -286,7 +306,7 @@ static bool remove_ghost(struct ghosts *ghosts,
 	struct content content, twin_content;
 	struct tomb *tomb;
 	uint32_t twin_uid;
-	bool is_gone = false;
+	enum late_end end = LATE_KEPT;
 
 	if (!read_message(account, folder, uid, &content, error))
 		return false;
@@ -298,14 +318,17 @@ static bool remove_ghost(struct ghosts *ghosts,
 		return true;
 	if (!read_message(account, folder, twin_uid, &twin_content, error) ||
 		(can_remove(account) && is_equal(&content, &twin_content) &&
-			!remove_late(account, uid, twin_uid, &is_gone, error)))
+			!remove_late(account, uid, twin_uid, &end, error)))
 		return false;
-	account_log(account, is_gone ? ACCOUNT_LOG_INFO : ACCOUNT_LOG_WARNING,
+	if (end == LATE_COPIED)
+		return true;
+	account_log(account,
+		end == LATE_GONE ? ACCOUNT_LOG_INFO : ACCOUNT_LOG_WARNING,
 		"%s: UID %u is a late copy of UID %u, which was sent because "
 		"its answer was lost: %s",
 		folder->record.path, uid, twin_uid,
-		is_gone ? "removed" : "kept");
-	return lay_to_rest(account, tomb, pair, is_gone, error);
+		end == LATE_GONE ? "removed" : "kept");
+	return lay_to_rest(account, tomb, pair, end == LATE_GONE, error);
 }
 
 static bool look_at(

@@ -255,6 +255,26 @@ static void test_one_that_somebody_flagged_stays(void **state)
 	check_kept(&world, 2);
 }
 
+/* Its id is that of the one that was sent again: somebody copied that. */
+static void test_one_that_somebody_copied_stays(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+	struct fake_message *copy;
+
+	(void)state;
+	open_haunted(&world, &RUNGS[0], 1);
+	server.has_email_ids = true;
+	inbox = fake_mailbox("INBOX");
+	copy = fake_deliver(inbox, inbox->messages[0].body, 0);
+	copy->date = inbox->messages[0].date;
+	copy->email_id = inbox->messages[0].email_id;
+	world_converge(&world);
+	world_check_equal(&world, 2);
+	fake_arrive();
+	check_kept(&world, 2);
+}
+
 /* The other one would be the only one soon. */
 static void test_one_beside_a_deleted_one_stays(void **state)
 {
@@ -361,6 +381,7 @@ int main(void)
 			test_one_that_came_while_nobody_looked_is_removed),
 		cmocka_unit_test(test_only_as_many_go_as_were_lost),
 		cmocka_unit_test(test_one_that_somebody_flagged_stays),
+		cmocka_unit_test(test_one_that_somebody_copied_stays),
 		cmocka_unit_test(test_one_beside_a_deleted_one_stays),
 		cmocka_unit_test(test_other_bytes_are_another_message),
 		cmocka_unit_test(test_the_only_copy_is_never_removed),
