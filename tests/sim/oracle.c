@@ -472,11 +472,23 @@ static void check_intent(const struct sim_command *command)
 		14, "APPEND to %s without an intent", command->destination);
 }
 
+/* The SELECT before told it. */
+static void note_fall(void)
+{
+	struct sim_server_counts counts;
+
+	sim_server_counts(&counts);
+	if (counts.falls > oracle.falls)
+		lose_all();
+	oracle.falls = counts.falls;
+}
+
 static void check_command(const struct sim_command *command)
 {
 	const char *name = command->name;
 
 	judge_taken();
+	note_fall();
 	oracle.is_restored_unheard = false;
 	if (strcmp(name, "EXPUNGE") == 0 || strcmp(name, "CLOSE") == 0)
 		world_violation(7, "%s on the wire", name);

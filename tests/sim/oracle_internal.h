@@ -54,6 +54,7 @@ struct oracle {
 	   anything since: what it told before nobody can know to be untrue. */
 	bool is_restored_unheard;
 	uint64_t maildir_changes; /* by the product */
+	uint64_t falls;           /* of UIDNEXT, so far */
 };
 
 extern struct oracle oracle;
