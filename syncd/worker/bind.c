@@ -31,6 +31,8 @@ struct cast {
 	/* Remote arrivals by folder and UID. */
 	struct match_item **by_uid;
 	size_t by_uid_count;
+	/* A message that is missed here is known there now. */
+	bool has_new_suspect;
 };
 
 static bool is_lost_by_epoch(
@@ -68,6 +70,14 @@ static bool may_be_here(const struct account *account, const struct pair *pair)
 		!account->local_is_complete;
 }
 
+static bool is_local_suspect(
+	const struct account *account, const struct pair *pair)
+{
+	return pair->local.presence == PRESENCE_ABSENT &&
+		pair->remote.presence == PRESENCE_PRESENT &&
+		!is_waiting(account, pair);
+}
+
 static bool role_of(const struct account *account, const struct pair *pair,
 	enum match_role *role_out)
 {
@@ -80,8 +90,7 @@ static bool role_of(const struct account *account, const struct pair *pair,
 		*role_out = MATCH_LOCAL_ARRIVAL;
 	else if (remote == PRESENCE_PRESENT && local == PRESENCE_NEVER)
 		*role_out = MATCH_REMOTE_ARRIVAL;
-	else if (local == PRESENCE_ABSENT && remote == PRESENCE_PRESENT &&
-		!is_waiting(account, pair))
+	else if (is_local_suspect(account, pair))
 		*role_out = MATCH_LOCAL_SUSPECT;
 	else if (remote == PRESENCE_ABSENT && is_here(pair))
 		*role_out = MATCH_REMOTE_SUSPECT;
@@ -517,6 +526,7 @@ static void bind(struct account *account, struct cast *cast,
 		partner->role == MATCH_LOCAL_ARRIVAL)
 		local_doubt(account, kept->pair);
 	state_pair_put(account->state, kept->pair);
+	cast->has_new_suspect |= is_local_suspect(account, kept->pair);
 	state_journal_settle(
 		account->state, dropped->pair->mid, "known message, moved");
 	/* It is where it was before. */
@@ -612,6 +622,36 @@ static bool bind_under_way(struct account *account, struct error *error)
 	return is_done;
 }
 
+static void cast_load_local(struct account *account, struct cast *cast)
+{
+	struct state_cursor cursor = { 0 };
+	struct pair pair;
+	enum match_role role;
+
+	while (state_next_unsettled(
+		account->state, &cursor, &cast->arena, &pair))
+		if (role_of(account, &pair, &role) &&
+			(role == MATCH_LOCAL_ARRIVAL ||
+				role == MATCH_LOCAL_SUSPECT))
+			cast_add(cast, &pair, role);
+	cast_index(cast);
+}
+
+/* What was found again there under a new UID, and is missed here, may have come
+   back here, too, under a new name: else it would be sent, and the other one
+   fetched. */
+static bool bind_found_again(struct account *account, struct error *error)
+{
+	struct cast cast = { 0 };
+	bool is_done;
+
+	arena_init(&cast.arena);
+	cast_load_local(account, &cast);
+	is_done = bind_cast(account, &cast, error);
+	arena_finish(&cast.arena);
+	return is_done;
+}
+
 bool bind_arrivals(struct account *account, struct error *error)
 {
 	struct cast cast = { 0 };
@@ -627,5 +667,6 @@ bool bind_arrivals(struct account *account, struct error *error)
 	cast_load(account, &cast);
 	is_done = bind_cast(account, &cast, error);
 	arena_finish(&cast.arena);
-	return is_done;
+	return is_done &&
+		(!cast.has_new_suspect || bind_found_again(account, error));
 }

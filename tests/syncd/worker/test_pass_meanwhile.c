@@ -466,6 +466,31 @@ static void test_a_planned_name_alone_is_not_the_message(void **state)
 	end(&world, 18);
 }
 
+/* Wanted again there, it was fetched, and a power cut left the file and took
+   its record: neither side is where it was, and it is one message. */
+static void test_what_is_new_on_both_sides_is_the_one_missed(void **state)
+{
+	struct world world;
+	struct fake_mailbox *work;
+
+	(void)state;
+	world_init(&world, "", 5);
+	populate(&world);
+	work = fake_mailbox("Work");
+	local_remove(&world, "Work", 0);
+	work->messages[0].flags.system |= FLAG_FLAGGED;
+	fake_touch(work, &work->messages[0]);
+	at_first(&world, "fetch", cut_off);
+	assert_false(world_sync(&world));
+	world_stop(&world);
+	local_deliver(&world, "Work", work->messages[0].body);
+	fake_renumber(work);
+	world_start(&world);
+	world_converge(&world);
+	assert_int_equal(server.append_count, 0);
+	end(&world, 16);
+}
+
 /* ---- What could not be looked at ---- */
 
 static char *keywords_path(const struct world *world)
@@ -746,6 +771,8 @@ int main(void)
 		cmocka_unit_test(test_a_planned_name_alone_is_not_the_message),
 		cmocka_unit_test(
 			test_what_may_be_in_an_unread_folder_is_not_removed),
+		cmocka_unit_test(
+			test_what_is_new_on_both_sides_is_the_one_missed),
 		cmocka_unit_test(test_what_comes_before_the_watch_is_found),
 		cmocka_unit_test(test_what_lost_events_told_is_found_by_scans),
 		cmocka_unit_test(test_a_uid_on_record_is_given_to_what_is_sent),
