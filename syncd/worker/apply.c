@@ -248,6 +248,14 @@ static bool has_open_intent(struct account *account, uint64_t mid)
 	return state_intent_of_mid(account->state, mid, &intent);
 }
 
+static bool has_any_intent(struct account *account)
+{
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+
+	return state_next_intent(account->state, &cursor, &intent);
+}
+
 /* Everything unsettled but what exists on one side only: of that there may be
    millions, and it needs no comparing. */
 static size_t load_changed(struct account *account, struct arena *arena,
@@ -287,6 +295,7 @@ static void collect_downloads(struct account *account,
 	const struct policy *policy, uint32_t folder_id, struct uid_set *uids)
 {
 	struct state_cursor cursor = { 0 };
+	bool has_intents = has_any_intent(account);
 	int64_t now = account_now();
 	struct arena arena;
 	struct pair pair;
@@ -295,7 +304,8 @@ static void collect_downloads(struct account *account,
 	while (state_next_by_uid(
 		account->state, folder_id, &cursor, &arena, &pair)) {
 		if (is_remote_arrival(&pair) && !pair_is_waiting(&pair, now) &&
-			decide(&pair, policy).existence == EXISTENCE_DOWNLOAD)
+			decide(&pair, policy).existence == EXISTENCE_DOWNLOAD &&
+			!(has_intents && apply_may_be_moved(account, &pair)))
 			uid_set_add(uids, pair.remote.uid);
 		arena_reset(&arena);
 	}

@@ -30,6 +30,10 @@ bool apply_bind_rewritten(
 bool apply_resolve_intents(
 	struct account *account, struct error *error) MUST_CHECK;
 
+/* It may be what an open MOVE or COPY made of a message whose mailbox could not
+   be looked at: then it is no new message, before that one was. */
+bool apply_may_be_moved(struct account *account, const struct pair *arrival);
+
 /* Uploads that were not found when their answer was lost, were sent again, and
    came all the same: the second copy is removed, once both were read and found
    to be equal. Before anything new is downloaded. */

@@ -267,7 +267,8 @@ static struct pair *group_find(
 }
 
 /* The new places, as far as the server told them. Pairs not named keep the old
-   one: the next observation finds them gone there and new here, and binds. */
+   one, and their intents: the next observation of both mailboxes finds them
+   gone there and new here, and binds. */
 static void take_receipt(struct group *group,
 	const struct remote_receipt *receipt, const struct account_folder *from,
 	const struct account_folder *to)
@@ -286,6 +287,7 @@ static void take_receipt(struct group *group,
 		pair->remote.modseq = 0;
 		apply_agree(pair, &group->stage.policy);
 		stage_put(&group->stage, pair, "moved on the server");
+		end_intent(group, pair);
 		group->account->counters.moved_remote++;
 	}
 }
@@ -312,7 +314,6 @@ static bool move_at_once(struct group *group, struct account_folder *from,
 		return false;
 	}
 	take_receipt(group, &receipt, from, to);
-	end_intents(group);
 	return stage_commit(&group->stage, error);
 }
 

@@ -405,6 +405,32 @@ static bool resolve(
 	return true;
 }
 
+static bool may_have_become(const struct account *account,
+	const struct intent *intent, const struct pair *arrival)
+{
+	const struct content *content = &arrival->content;
+
+	if ((intent->kind != INTENT_MOVE && intent->kind != INTENT_COPY) ||
+		intent->to_folder_id != arrival->remote.folder_id ||
+		arrival->remote.uid < account_first_uid(account, intent) ||
+		!is_out_of_sight(account, intent->folder_id))
+		return false;
+	if (intent->content.email_id != 0 && content->email_id != 0)
+		return intent->content.email_id == content->email_id;
+	return intent->content.size == content->size;
+}
+
+bool apply_may_be_moved(struct account *account, const struct pair *arrival)
+{
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+
+	while (state_next_intent(account->state, &cursor, &intent))
+		if (may_have_become(account, &intent, arrival))
+			return true;
+	return false;
+}
+
 bool apply_resolve_intents(struct account *account, struct error *error)
 {
 	struct state_cursor cursor = { 0 };

@@ -524,6 +524,45 @@ static void test_what_may_be_in_an_unread_folder_is_not_removed(void **state)
 	end(&world, 16);
 }
 
+static void refuse_work(struct world *world)
+{
+	(void)world;
+	server.refuses = "Work";
+}
+
+/* No COPYUID, and where it was cannot be looked at: what comes to where it was
+   moved is the message, and no other. */
+static void check_unseen_source(bool has_email_ids)
+{
+	struct world world;
+
+	world_init(&world, "", 5);
+	server.has_receipts = false;
+	server.has_email_ids = has_email_ids;
+	populate(&world);
+	server.body_count = 0;
+	local_move(&world, "Work", 0, "Archive", false);
+	at_first(&world, "transfer", refuse_work);
+	assert_true(world_sync(&world));
+	world_stop(&world);
+	/* Others go on. */
+	world_deliver_there(&world, "Archive", 1, 0);
+	world_start(&world);
+	assert_true(world_sync(&world));
+	assert_int_equal(local_count(&world, "Archive"), 6);
+	server.refuses = NULL;
+	world_converge(&world);
+	assert_int_equal(server.append_count, 0);
+	end(&world, 17);
+}
+
+static void test_what_was_moved_from_an_unseen_mailbox_is_no_other(void **state)
+{
+	(void)state;
+	check_unseen_source(false);
+	check_unseen_source(true);
+}
+
 static void deliver_to_work(struct world *world)
 {
 	world_deliver_here(world, "Work", 1);
@@ -773,6 +812,8 @@ int main(void)
 			test_what_may_be_in_an_unread_folder_is_not_removed),
 		cmocka_unit_test(
 			test_what_is_new_on_both_sides_is_the_one_missed),
+		cmocka_unit_test(
+			test_what_was_moved_from_an_unseen_mailbox_is_no_other),
 		cmocka_unit_test(test_what_comes_before_the_watch_is_found),
 		cmocka_unit_test(test_what_lost_events_told_is_found_by_scans),
 		cmocka_unit_test(test_a_uid_on_record_is_given_to_what_is_sent),
