@@ -498,6 +498,16 @@ static char *keywords_path(const struct world *world)
 	return alloc_format("%s/Archive/dovecot-keywords", world->maildir);
 }
 
+/* Nothing in that folder can be read, then. Caller frees. */
+static char *block_archive(const struct world *world)
+{
+	char *path = keywords_path(world);
+
+	(void)unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	return path;
+}
+
 static void test_what_may_be_in_an_unread_folder_is_not_removed(void **state)
 {
 	struct world world;
@@ -508,10 +518,7 @@ static void test_what_may_be_in_an_unread_folder_is_not_removed(void **state)
 	populate(&world);
 	world_stop(&world);
 	local_move(&world, "Work", 0, "Archive", false);
-	/* Nothing in that folder can be read, then. */
-	path = keywords_path(&world);
-	(void)unlink(path);
-	assert_int_equal(mkdir(path, 0700), 0);
+	path = block_archive(&world);
 	world_start(&world);
 	assert_true(world_sync(&world));
 	assert_int_equal(fake_mailbox("Work")->count, 8);
@@ -561,6 +568,36 @@ static void test_what_was_moved_from_an_unseen_mailbox_is_no_other(void **state)
 	(void)state;
 	check_unseen_source(false);
 	check_unseen_source(true);
+}
+
+/* Its mailbox is looked at all the same: it is no new message there, and none
+   of its own here. */
+static void test_what_was_moved_out_of_an_unread_folder_is_known(void **state)
+{
+	struct world world;
+	struct fake_mailbox *archive;
+	char *path;
+
+	(void)state;
+	world_init(&world, "", 20);
+	populate(&world);
+	world_deliver_there(&world, "Archive", 1, 0);
+	world_converge(&world);
+	world_stop(&world);
+	server.body_count = 0;
+	path = block_archive(&world);
+	archive = fake_mailbox("Archive");
+	fake_move(archive, archive->messages[0].uid, fake_mailbox("Work"));
+	world_start(&world);
+	assert_true(world_sync(&world));
+	local_set_letters(&world, "Archive", 0, "F");
+	assert_int_equal(rmdir(path), 0);
+	free(path);
+	world_stop(&world);
+	world_converge(&world);
+	assert_int_equal(server.append_count, 0);
+	assert_int_equal(server.body_count, 0);
+	end(&world, 17);
 }
 
 static void deliver_to_work(struct world *world)
@@ -814,6 +851,8 @@ int main(void)
 			test_what_is_new_on_both_sides_is_the_one_missed),
 		cmocka_unit_test(
 			test_what_was_moved_from_an_unseen_mailbox_is_no_other),
+		cmocka_unit_test(
+			test_what_was_moved_out_of_an_unread_folder_is_known),
 		cmocka_unit_test(test_what_comes_before_the_watch_is_found),
 		cmocka_unit_test(test_what_lost_events_told_is_found_by_scans),
 		cmocka_unit_test(test_a_uid_on_record_is_given_to_what_is_sent),
