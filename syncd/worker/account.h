@@ -186,9 +186,10 @@ struct account {
 	int64_t absent_at_ms;  /* last time a file was first found absent */
 	int64_t drained_at_ms; /* just before the events were last read */
 	int64_t settle_ms;
-	int64_t last_success; /* seconds since 1970 */
-	uint64_t held_count;  /* deletions over delete_limit, last pass */
-	uint64_t retry_count; /* messages waiting for another try */
+	int64_t last_success;    /* seconds since 1970 */
+	uint64_t held_count;     /* deletions over delete_limit, last pass */
+	uint64_t retry_count;    /* messages waiting for another try */
+	bool has_no_maybe_moved; /* HOLD_MAYBE_MOVED is nowhere; once looked */
 	int64_t ghosts_until; /* late uploads are looked for; maintained_at */
 };
 

@@ -261,7 +261,11 @@ bool maybe_moved_hold(struct account *account, struct error *error)
 	struct search search = { .account = account };
 	bool is_done;
 
-	if (!is_there_any(account))
+	/* There may be millions that are new. */
+	if (!account->remote_is_blind && account->has_no_maybe_moved)
+		return true;
+	account->has_no_maybe_moved = !is_there_any(account);
+	if (account->has_no_maybe_moved)
 		return true;
 	arena_init(&search.arena);
 	note_all(&search);
