@@ -1,11 +1,15 @@
 /* The simulator's command line: runs of whole accounts, each decided by a
    seed. Runs happen in children, because a worker that dies in the middle of
    something leaves its memory behind. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,17 +64,20 @@ static bool run_seed(uint64_t seed, bool shows, uint64_t *hash_out)
 	*hash_out = world.hash;
 	if (!is_good)
 		printf("seed %" PRIu64 ": %s\n", seed, world.failure);
+	/* The next one may end the process. */
+	(void)fflush(stdout);
 	world_end(&world);
 	return is_good;
 }
 
 /* The same seed must do the same: each run of a batch's first seed twice. */
-static int run_batch(uint64_t first, uint64_t last)
+static int run_batch(uint64_t first, uint64_t last, uint64_t *seed_now)
 {
 	uint64_t hash, again;
 	int code = 0;
 
 	for (uint64_t seed = first; seed <= last; seed++) {
+		*seed_now = seed;
 		if (!run_seed(seed, false, &hash)) {
 			code = 1;
 			continue;
@@ -89,45 +96,84 @@ static int run_batch(uint64_t first, uint64_t last)
 
 /* ---- Many ---- */
 
-static pid_t start_batch(uint64_t first, uint64_t last)
-{
-	pid_t child = child_start();
+struct batch {
+	pid_t child; /* 0 = none */
+	uint64_t first, last;
+	uint64_t *seed_now; /* shared with the child */
+};
 
-	if (child == 0)
-		_exit(run_batch(first, last));
-	return child;
+static void start_batch(struct batch *batch)
+{
+	batch->child = child_start();
+	if (batch->child == 0)
+		_exit(run_batch(batch->first, batch->last, batch->seed_now));
 }
 
-static bool end_batch(unsigned *running)
+/* Of a child that died the seed is told, and what it left is run. */
+static bool end_batch(struct batch *batch, int status)
 {
-	int status = 0;
-	pid_t child = wait(&status);
+	batch->child = 0;
+	if (!WIFSIGNALED(status))
+		return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	printf("seed %" PRIu64 ": ended by signal %d\n", *batch->seed_now,
+		WTERMSIG(status));
+	batch->first = *batch->seed_now + 1;
+	if (batch->first <= batch->last)
+		start_batch(batch);
+	return false;
+}
 
-	*running -= 1;
-	if (child == -1)
-		return false;
-	if (WIFSIGNALED(status))
-		printf("a batch ended by signal %d\n", WTERMSIG(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+static struct batch *find_batch(
+	struct batch *batches, unsigned jobs, pid_t child)
+{
+	for (unsigned i = 0; i < jobs; i++)
+		if (batches[i].child == child)
+			return &batches[i];
+	return NULL;
+}
+
+static struct batch *new_batches(unsigned jobs)
+{
+	struct batch *batches = alloc(jobs, sizeof(*batches));
+	uint64_t *seeds = mmap(NULL, jobs * sizeof(*seeds),
+		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (seeds == MAP_FAILED) {
+		perror("mmap");
+		exit(71);
+	}
+	for (unsigned i = 0; i < jobs; i++)
+		batches[i].seed_now = &seeds[i];
+	return batches;
 }
 
 static int run_seeds(uint64_t first, uint64_t last, unsigned jobs)
 {
-	unsigned running = 0;
+	struct batch *batches = new_batches(jobs);
 	uint64_t bad = 0;
 
-	while (first <= last || running > 0) {
-		if (first <= last && running < jobs) {
-			uint64_t end = first + BATCH_SIZE - 1;
+	for (;;) {
+		struct batch *batch = find_batch(batches, jobs, 0);
+		int status = 0;
+		pid_t child;
 
-			(void)start_batch(first, end < last ? end : last);
-			running++;
-			first = end + 1;
+		if (batch != NULL && first <= last) {
+			batch->first = first;
+			batch->last = first + BATCH_SIZE - 1;
+			if (batch->last > last)
+				batch->last = last;
+			first = batch->last + 1;
+			start_batch(batch);
 			continue;
 		}
-		if (!end_batch(&running))
+		child = wait(&status);
+		if (child == -1)
+			break;
+		batch = find_batch(batches, jobs, child);
+		if (batch != NULL && !end_batch(batch, status))
 			bad++;
 	}
+	free(batches);
 	printf("%" PRIu64 " batches with failures\n", bad);
 	return bad == 0 ? 0 : 1;
 }
