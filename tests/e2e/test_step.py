@@ -10,6 +10,7 @@ ends in the state that an undisturbed one ends in.
 import os
 import random
 import sys
+import time
 import unittest
 import unittest.mock
 from collections import Counter
@@ -39,18 +40,26 @@ def by_folder(look, folders):
     return {folder: look(folder) for folder in folders}
 
 
-def is_mailtwin(pid):
-    """The number may be another process's by now."""
+def started_at(pid):
+    """In seconds since 1970, or None."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().startswith("mailtwin")
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return None
+    ticks = int(fields.split()[19])
+    since_boot = ticks / os.sysconf("SC_CLK_TCK")
+    return (time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) +
+            since_boot)
 
 
 def tells_of_the_dead(lock):
+    """Its number may be another process's by now, another mailtwin's, too: who
+    made the lock was there before it."""
     pid, _, host = lock.read_text().partition(":")
-    return (pid.isdigit() and host == os.uname().nodename and
-            not is_mailtwin(pid))
+    if not pid.isdigit() or host != os.uname().nodename:
+        return False
+    started = started_at(pid)
+    return started is None or started > lock.stat().st_mtime
 
 
 class Account:
