@@ -524,6 +524,28 @@ static bool is_off_count(struct account *account,
 		view->message_count;
 }
 
+/* A mailbox that another folder had was given this one's name: its number says
+   nothing of an older state. Mailboxes made within a second may share one; then
+   both are listed with it. */
+static bool is_number_of_another(const struct account *account,
+	const struct account_folder *folder, uint32_t uid_validity)
+{
+	bool is_listed_here = folder->status_uid_validity == uid_validity;
+
+	if (folder->record.uid_validity == uid_validity)
+		return false;
+	for (size_t i = 0; i < account->folder_count; i++) {
+		const struct account_folder *other = account->folders[i];
+		bool is_shared = is_listed_here && other->is_listed &&
+			other->status_uid_validity == uid_validity;
+
+		if (other != folder && !is_shared &&
+			other->record.uid_validity == uid_validity)
+			return true;
+	}
+	return false;
+}
+
 /* From the first rows on the record says whose UIDs they have; UIDNEXT comes
    with the last, and without it nothing is uploaded. */
 static void begin_view(
@@ -532,6 +554,8 @@ static void begin_view(
 	struct account *account = observing->account;
 	struct account_folder *folder = observing->folder;
 	struct folder *record = &folder->record;
+	bool is_put_back = view->is_put_back &&
+		!is_number_of_another(account, folder, view->uid_validity);
 
 	record->permanent_flags = view->permanent_flags;
 	record->allows_new_keywords = view->allows_new_keywords;
@@ -543,9 +567,9 @@ static void begin_view(
 		if (folder->is_made_anew ||
 			(record->uid_validity == 0 && record->uid_next == 0))
 			record->reason = MADE_ANEW;
-		begin_epoch(account, folder,
-			view->is_put_back ? PUT_BACK : RENUMBERED);
-		if (view->is_put_back)
+		begin_epoch(
+			account, folder, is_put_back ? PUT_BACK : RENUMBERED);
+		if (is_put_back)
 			begin_other_epochs(account, folder);
 	}
 	/* It has a numbering from here on, and can be renumbered. */

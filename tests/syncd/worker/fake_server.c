@@ -598,6 +598,7 @@ static void note_epoch(const struct remote_known *known,
 	bool is_same = known->uid_validity == mailbox->uid_validity;
 
 	view->is_put_back = known->is_put_back ||
+		known->uid_validity > mailbox->uid_validity ||
 		(is_same &&
 			(known->uid_next > mailbox->uid_next ||
 				known->last_uid >= mailbox->uid_next));

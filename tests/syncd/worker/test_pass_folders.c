@@ -486,6 +486,31 @@ static void test_a_mailbox_gone_before_the_look_has_not_failed(void **state)
 	world_finish(&world);
 }
 
+/* Its UIDVALIDITY is lower than that of the one that had the name, and says
+   nothing of the other mailboxes. */
+static void test_an_older_mailbox_of_the_name_is_no_older_state(void **state)
+{
+	struct world world;
+	struct fake_mailbox *zoo;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 48);
+	fake_create("Old");
+	zoo = fake_create("Zoo");
+	world_deliver_there(&world, "Zoo", 3, FLAG_SEEN);
+	fake_create("Work");
+	world_converge(&world);
+	fake_expunge(zoo, zoo->messages[0].uid);
+	fake_delete("Work");
+	fake_rename("Old", "Work");
+	(void)world_sync(&world);
+	assert_int_equal(local_count(&world, "Zoo"), 2);
+	assert_int_equal(
+		account_folder_by_path(world.account, "Zoo")->record.state,
+		FOLDER_NORMAL);
+	world_finish(&world);
+}
+
 /* A listing that leaves it out is no proof that it is gone on both sides: its
    messages would be new when it is listed again. */
 static void test_a_folder_gone_here_and_left_out_there_goes_there(void **state)
@@ -679,6 +704,8 @@ int main(void)
 		cmocka_unit_test(test_a_new_mailbox_of_the_old_name_is_another),
 		cmocka_unit_test(
 			test_a_mailbox_gone_before_the_look_has_not_failed),
+		cmocka_unit_test(
+			test_an_older_mailbox_of_the_name_is_no_older_state),
 		cmocka_unit_test(
 			test_a_folder_gone_here_and_left_out_there_goes_there),
 		cmocka_unit_test(
