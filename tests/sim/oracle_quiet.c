@@ -86,6 +86,20 @@ static void find_all(struct place *places)
 	}
 }
 
+/* What was sent into a mailbox that was renamed there goes along when its
+   folder gets that name. */
+static bool is_under_one_name(const struct place *place)
+{
+	size_t root_size = strlen(WORLD_MAILDIR "/");
+	size_t size = strlen(place->mailbox);
+	const char *rest = place->path + root_size;
+
+	return strlen(rest) > size &&
+		strncmp(rest, place->mailbox, size) == 0 &&
+		(strncmp(rest + size, "/cur/", 5) == 0 ||
+			strncmp(rest + size, "/new/", 5) == 0);
+}
+
 /* What was fetched, and is not on record as here, may not be on the disk yet.
  */
 static bool is_there_to_stay(unsigned number, const struct place *place)
@@ -93,6 +107,7 @@ static bool is_there_to_stay(unsigned number, const struct place *place)
 	const struct fate *fate = &oracle.fates[number];
 
 	return place->file_count == 1 && place->message_count == 1 &&
+		is_under_one_name(place) &&
 		(fate->fetched == 0 || fate->was_settled);
 }
 
