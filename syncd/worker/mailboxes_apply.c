@@ -136,6 +136,35 @@ static bool forget_directory(struct mailboxes_round *round,
 	return state_commit(account->state, error);
 }
 
+static bool is_below(const char *path, const char *parent)
+{
+	size_t size = strlen(parent);
+
+	return strncmp(path, parent, size) == 0 && path[size] == '/';
+}
+
+/* One that was gone before is made by us as the parent of another: that it is
+   empty then says nothing of a disk. Durable before it is made. */
+static bool let_parents_go(
+	struct account *account, const char *path, struct error *error)
+{
+	for (size_t i = 0; i < account->folder_count; i++) {
+		struct account_folder *folder = account->folders[i];
+		struct folder *record = &folder->record;
+
+		if (!is_below(path, record->path) || folder->is_on_disk ||
+			!record->has_local || record->inode == 0 ||
+			maildir_may_be_unmounted(
+				account->maildir, record->path, record->device))
+			continue;
+		record->device = 0;
+		record->inode = 0;
+		if (!account_folder_save(account, folder, error))
+			return false;
+	}
+	return true;
+}
+
 static bool create_local(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
@@ -144,7 +173,8 @@ static bool create_local(struct mailboxes_round *round,
 	const struct remote_mailbox *mailbox =
 		find_mailbox(round, operation->path);
 
-	if (!forget_directory(round, folder, error))
+	if (!forget_directory(round, folder, error) ||
+		!let_parents_go(account, operation->path, error))
 		return false;
 	switch (maildir_create_folder(
 		account->maildir, operation->path, error)) {
@@ -311,13 +341,6 @@ static void repath_one(struct account *account, struct account_folder *folder,
 	state_folder_put(account->state, &folder->record);
 }
 
-static bool is_below(const char *path, const char *parent)
-{
-	size_t size = strlen(parent);
-
-	return strncmp(path, parent, size) == 0 && path[size] == '/';
-}
-
 /* The folder and everything below it has a new path. The folder by its number:
    after a crash another one may be on record under the path it had. */
 static void repath(
@@ -403,6 +426,8 @@ static bool record_rename(struct mailboxes_round *round,
 static bool rename_local(struct mailboxes_round *round,
 	const struct folder_operation *operation, struct error *error)
 {
+	if (!let_parents_go(round->account, operation->new_path, error))
+		return false;
 	switch (maildir_rename_folder(round->account->maildir, operation->path,
 		operation->new_path, error)) {
 	case MAILDIR_DONE:

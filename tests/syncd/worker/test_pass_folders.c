@@ -558,6 +558,36 @@ static void test_an_empty_mount_point_removes_no_mailbox(void **state)
 	world_finish(&world);
 }
 
+/* Removed here, and its directory is made by us for what is below it for a
+   while: no person has to help. */
+static void test_a_parent_made_by_us_is_no_mount_point(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 49);
+	fake_create("Play");
+	world_deliver_there(&world, "Play", 2, FLAG_SEEN);
+	fake_create("Work");
+	world_deliver_there(&world, "INBOX", 3, FLAG_SEEN);
+	world_deliver_there(&world, "Work", 4, FLAG_SEEN);
+	world_converge(&world);
+	world_stop(&world);
+	local_remove_folder(&world, "Work");
+	fake_rename("Play", "Work/2024");
+	world_start(&world);
+	server.refuses = "Work";
+	(void)world_sync(&world);
+	assert_true(local_has_folder(&world, "Work/2024"));
+	server.refuses = NULL;
+	fake_rename("Work/2024", "Play");
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	world_check_quiet(&world);
+	assert_int_equal(local_count(&world, "Play"), 2);
+	world_finish(&world);
+}
+
 /* The Maildir as it was before Work was made. */
 static void test_what_a_restored_copy_lacks_comes_back(void **state)
 {
@@ -712,6 +742,7 @@ int main(void)
 			test_mail_for_a_mailbox_that_is_renamed_goes_up),
 		cmocka_unit_test(test_mail_for_a_mailbox_never_there_can_wait),
 		cmocka_unit_test(test_an_empty_mount_point_removes_no_mailbox),
+		cmocka_unit_test(test_a_parent_made_by_us_is_no_mount_point),
 		cmocka_unit_test(test_what_a_restored_copy_lacks_comes_back),
 	};
 
