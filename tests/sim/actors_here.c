@@ -246,7 +246,7 @@ static void copy(struct world *world, const char *path)
 
 static void remove_file(const char *path)
 {
-	oracle_removed(number_at(path));
+	oracle_removed_here(number_at(path));
 	seam_log("here: %s is removed", path);
 	(void)sim_disk_remove(path);
 }
@@ -358,7 +358,7 @@ static void rewrite(struct world *world, const char *path)
 		free(directory);
 	}
 	for (unsigned i = 0; error == 0 && i < names.count; i++) {
-		oracle_removed(old);
+		oracle_removed_here(old);
 		oracle_made(number, true);
 	}
 	/* Under that name it is marked from the first moment on, or soon. */
@@ -433,7 +433,7 @@ static void note_removed(void *data, const struct sim_disk_file *file)
 {
 	(void)data;
 	if (strstr(file->path, "/tmp/") == NULL)
-		oracle_removed(oracle_number(file->data, file->size));
+		oracle_removed_here(oracle_number(file->data, file->size));
 }
 
 static void note_moved(void *data, const struct sim_disk_file *file)

@@ -110,6 +110,12 @@ void oracle_removed(unsigned number)
 		!oracle.fates[number].was_settled;
 }
 
+void oracle_removed_here(unsigned number)
+{
+	oracle.fates[number].removed_here++;
+	oracle_removed(number);
+}
+
 static void may_return(unsigned number)
 {
 	if (oracle.fates[number].removed > 0)

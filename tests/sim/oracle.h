@@ -31,6 +31,7 @@ unsigned oracle_number(const void *body, size_t size);
 /* One more stored copy of it, on that side. */
 void oracle_made(unsigned number, bool is_here);
 void oracle_removed(unsigned number);
+void oracle_removed_here(unsigned number);
 /* A folder was made, or got its name, on that side. There may have been another
    one under that name, and nothing tells whether this is it, restored from a
    backup: what the other side still has in it may come back. */

@@ -17,7 +17,7 @@ enum {
 
 struct fate {
 	uint16_t made, removed;
-	uint16_t made_here, made_there;
+	uint16_t made_here, made_there, removed_here;
 	/* By the product, to the other side; and files a power cut took back.
 	 */
 	uint16_t sent, fetched, lost;

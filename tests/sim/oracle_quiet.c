@@ -187,6 +187,14 @@ static bool is_confused(const struct world *world)
 }
 
 /* Only a change on the other side undoes a removal. */
+/* On both sides it may have been the same copy. */
+static unsigned removed_at_least(const struct fate *fate)
+{
+	unsigned there = fate->removed - fate->removed_here;
+
+	return fate->removed_here > there ? fate->removed_here : there;
+}
+
 static void check_undone(struct world *world)
 {
 	struct census here, there;
@@ -195,6 +203,7 @@ static void check_undone(struct world *world)
 	census_there(&there, false);
 	for (unsigned i = 1; i <= oracle.number_count; i++) {
 		const struct fate *fate = &oracle.fates[i];
+		unsigned gone = removed_at_least(fate);
 		unsigned left;
 
 		if (fate->made != 1 || fate->removed == 0 ||
@@ -204,7 +213,7 @@ static void check_undone(struct world *world)
 		/* Who removes one of the two that the server made leaves the
 		   other. */
 		left = fate->made + oracle_changed_allowed(world, i);
-		left = left > fate->removed ? left - fate->removed : 0;
+		left = left > gone ? left - gone : 0;
 		if (here.counts[i] > left || there.counts[i] > left)
 			world_violation(31,
 				"message %u was removed, nobody changed it, "
