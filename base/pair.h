@@ -72,8 +72,8 @@ enum hold {
 	HOLD_EPOCH,      /* lost its UID when UIDVALIDITY changed */
 	HOLD_REFUSED,    /* server or file system refused it; retried */
 	HOLD_UNREADABLE, /* the file is not a readable regular file */
-	/* New there, and maybe moved from a mailbox that cannot be looked at;
-	   waited with for some hours */
+	/* New on one side, and maybe moved from a mailbox or folder that cannot
+	   be looked at; waited with for some hours */
 	HOLD_MAYBE_MOVED,
 };
 

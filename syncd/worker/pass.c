@@ -113,13 +113,10 @@ static void find_blind_spots(struct account *account)
 	account->remote_is_blind = !account->has_listing;
 	account->local_is_blind = false;
 	for (size_t i = 0; i < account->folder_count; i++) {
-		const struct account_folder *folder = account->folders[i];
-
-		if (!account_folder_is_active(folder))
-			continue;
-		account->remote_is_blind |= maybe_moved_from(folder);
-		account->local_is_blind |= folder->record.has_local &&
-			folder->has_failed && folder->needs_scan;
+		account->remote_is_blind |=
+			maybe_moved_from(account->folders[i]);
+		account->local_is_blind |=
+			maybe_moved_from_here(account->folders[i]);
 	}
 }
 

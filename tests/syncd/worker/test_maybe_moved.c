@@ -1,5 +1,5 @@
-/* What is new there while another mailbox cannot be looked at, in whole
-   passes. */
+/* What is new on one side while another mailbox or folder cannot be looked at,
+   in whole passes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
 #include "syncd/worker/clock.h"
 #include "tests/syncd/worker/world.h"
 
@@ -141,6 +144,101 @@ static void test_a_mailbox_refused_for_ever_is_not_waited_for(void **state)
 	world_finish(&world);
 }
 
+/* ---- New here ---- */
+
+/* Nothing in that folder can be read, then. Caller frees. */
+static char *block_work(const struct world *world)
+{
+	char *path = alloc_format("%s/Work/dovecot-keywords", world->maildir);
+
+	(void)unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	return path;
+}
+
+static void copy_away(const struct world *world)
+{
+	local_run(world,
+		"cp -p mail/Work/cur/* mail/Archive/cur/ && "
+		"rm mail/Work/cur/*");
+}
+
+/* The flag would have its message fetched anew, if its file was missing. */
+static void test_moved_out_of_an_unread_folder_is_there_once(void **state)
+{
+	struct world world;
+	struct fake_mailbox *work;
+	char *path;
+
+	(void)state;
+	world_init(&world, "", 5);
+	populate(&world);
+	world_stop(&world);
+	work = fake_mailbox("Work");
+	path = block_work(&world);
+	copy_away(&world);
+	world_start(&world);
+	assert_true(world_sync(&world));
+	assert_int_equal(fake_mailbox("Archive")->count, 0);
+	assert_int_equal(held_count(&world), 1);
+	work->messages[0].flags.system |= FLAG_FLAGGED;
+	fake_touch(work, &work->messages[0]);
+	assert_true(world_sync(&world));
+	assert_int_equal(rmdir(path), 0);
+	free(path);
+	world_converge(&world);
+	world_check_equal(&world, 1);
+	assert_int_equal(fake_mailbox("Archive")->count, 1);
+	assert_int_equal(held_count(&world), 0);
+	assert_int_equal(server.append_count, 0);
+	world_check_quiet(&world);
+	world_finish(&world);
+}
+
+static void test_other_files_do_not_wait(void **state)
+{
+	struct world world;
+	char *path;
+
+	(void)state;
+	world_init(&world, "", 6);
+	populate(&world);
+	world_stop(&world);
+	path = block_work(&world);
+	local_deliver(&world, "Archive",
+		"Message-ID: <b@example>\nSubject: b\n\nhello\n");
+	world_start(&world);
+	assert_true(world_sync(&world));
+	assert_int_equal(fake_mailbox("Archive")->count, 1);
+	assert_int_equal(held_count(&world), 0);
+	free(path);
+	world_finish(&world);
+}
+
+static void test_a_folder_never_readable_is_not_waited_for(void **state)
+{
+	struct world world;
+	char *path;
+
+	(void)state;
+	world_init(&world, "", 7);
+	populate(&world);
+	world_stop(&world);
+	path = block_work(&world);
+	copy_away(&world);
+	world_start(&world);
+	for (int i = 0; i < 10; i++) {
+		assert_true(world_sync(&world));
+		if (i < 7)
+			assert_int_equal(fake_mailbox("Archive")->count, 0);
+		world_wait(6 * HOUR_S);
+	}
+	assert_int_equal(fake_mailbox("Archive")->count, 1);
+	assert_int_equal(held_count(&world), 0);
+	free(path);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +249,11 @@ int main(void)
 			test_a_copy_comes_when_its_source_was_looked_at),
 		cmocka_unit_test(
 			test_a_mailbox_refused_for_ever_is_not_waited_for),
+		cmocka_unit_test(
+			test_moved_out_of_an_unread_folder_is_there_once),
+		cmocka_unit_test(test_other_files_do_not_wait),
+		cmocka_unit_test(
+			test_a_folder_never_readable_is_not_waited_for),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
