@@ -311,6 +311,9 @@ static void check_unchanged(struct world *world, const struct picture *before,
 		oracle_explain(world);
 		world_violation(rule, "not the same %s", what);
 	}
+	if (now.counts.changes != before->counts.changes ||
+		now.maildir_changes != before->maildir_changes)
+		oracle_explain(world);
 	if (now.counts.changes != before->counts.changes)
 		world_violation(rule, "the server is changed %s", what);
 	if (now.maildir_changes != before->maildir_changes)
