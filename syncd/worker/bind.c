@@ -296,6 +296,25 @@ static void miss_file(struct account *account, struct match_item *item)
 	account->wants_again = true;
 }
 
+/* Until the next look it may be any. One that can never be read is not waited
+   for. */
+static bool wait_for_file(
+	struct account *account, struct match_item *item, struct error *error)
+{
+	struct pair *pair = mutable_pair(item);
+
+	item->is_given_up = true;
+	if (pair->attempt_count >= UNREAD_COUNT_MAX)
+		return true;
+	pair->attempt_count++;
+	account->local_is_complete = false;
+	account->wants_again = true;
+	if (!state_begin(account->state, error))
+		return false;
+	state_pair_put(account->state, pair);
+	return state_commit(account->state, error);
+}
+
 static bool read_file(
 	struct account *account, struct match_item *item, struct error *error)
 {
@@ -313,8 +332,7 @@ static bool read_file(
 		return true;
 	case LOCAL_READ_BUSY:
 	case LOCAL_READ_FAILED:
-		item->is_given_up = true;
-		return true;
+		return wait_for_file(account, item, error);
 	}
 	return true;
 }

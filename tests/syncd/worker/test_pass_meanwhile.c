@@ -491,6 +491,55 @@ static void test_what_is_new_on_both_sides_is_the_one_missed(void **state)
 	end(&world, 16);
 }
 
+static FILE *written;
+static unsigned list_count;
+
+/* With the first transfer, or in the second pass: each looks twice. */
+static void end_writing(void *data)
+{
+	(void)data;
+	list_count += strcmp(server.call, "remote_list") == 0;
+	if (list_count < 3 && strcmp(server.call, "fetch") != 0)
+		return;
+	server.interfere = NULL;
+	assert_int_equal(fclose(written), 0);
+}
+
+/* While it could not be read nobody knew that it is the one missed; it is not
+   sent as another, though it can be read by then. */
+static void test_what_cannot_be_read_yet_may_be_the_one_missed(void **state)
+{
+	struct world world;
+	struct fake_mailbox *work;
+	char *file, *path;
+
+	(void)state;
+	world_init(&world, "", 5);
+	populate(&world);
+	work = fake_mailbox("Work");
+	local_remove(&world, "Work", 0);
+	work->messages[0].flags.system |= FLAG_FLAGGED;
+	fake_touch(work, &work->messages[0]);
+	at_first(&world, "fetch", cut_off);
+	assert_false(world_sync(&world));
+	world_stop(&world);
+	local_deliver(&world, "Archive", work->messages[0].body);
+	file = local_file(&world, "Archive", 4);
+	path = alloc_format("%s/Archive/%s", world.maildir, file);
+	written = fopen(path, "r+");
+	assert_non_null(written);
+	world_deliver_there(&world, "INBOX", 1, 0);
+	world_start(&world);
+	list_count = 0;
+	server.interfere = end_writing;
+	world_converge(&world);
+	assert_null(server.interfere);
+	assert_int_equal(server.append_count, 0);
+	end(&world, 17);
+	free(path);
+	free(file);
+}
+
 /* ---- What could not be looked at ---- */
 
 static char *keywords_path(const struct world *world)
@@ -849,6 +898,8 @@ int main(void)
 			test_what_may_be_in_an_unread_folder_is_not_removed),
 		cmocka_unit_test(
 			test_what_is_new_on_both_sides_is_the_one_missed),
+		cmocka_unit_test(
+			test_what_cannot_be_read_yet_may_be_the_one_missed),
 		cmocka_unit_test(
 			test_what_was_moved_from_an_unseen_mailbox_is_no_other),
 		cmocka_unit_test(
