@@ -187,6 +187,21 @@ static void guarded(struct world_kind *kind, unsigned variant)
 	kind->delete_limit = "50%";
 }
 
+/* It comes back with what was flagged there; the others go, also when the
+   process was killed while it was made anew. */
+static void removed_with_flagged(struct world *world)
+{
+	deliver_many(world, "Archive", 1, 3);
+	scene_given(world);
+	here_remove_folder("Archive");
+	there_flag(1, FLAG_FLAGGED, 0);
+	scene_settle(world);
+	expect_in("Archive", 1, 1);
+	expect_copies(2, 0);
+	expect_copies(3, 0);
+	expect_commands("DELETE", 0);
+}
+
 /* What was known goes, as the guard lets it; the folder comes back with what
    was not. Killed while the folder is made anew, what was known may come back,
    too. */
@@ -194,6 +209,10 @@ static void removed_with_unseen(struct world *world, unsigned variant)
 {
 	unsigned last = variant == 0 ? 3 : 30;
 
+	if (variant == 2) {
+		removed_with_flagged(world);
+		return;
+	}
 	deliver_many(world, "Archive", 1, last);
 	scene_given(world);
 	here_remove_folder("Archive");
@@ -439,7 +458,7 @@ const struct scenario scenarios_folder[] = {
 		.name = "folder-removed-with-unseen-mail",
 		.play = removed_with_unseen,
 		.prepare = guarded,
-		.variant_count = 2 },
+		.variant_count = 3 },
 	{ .number = 55,
 		.name = "neither-side-to-be-had",
 		.play = neither_side },
