@@ -367,6 +367,33 @@ static void test_what_never_comes_is_not_waited_for(void **state)
 	world_finish(&world);
 }
 
+/* Its date is not what it was, so that only its header tells whether it is the
+   message that is removed here. */
+static void test_what_cannot_be_told_is_not_removed(void **state)
+{
+	struct world world;
+	struct fake_mailbox *inbox;
+
+	(void)state;
+	world_init(&world, "", 2);
+	inbox = fake_mailbox("INBOX");
+	for (unsigned i = 0; i < 3; i++)
+		(void)fake_deliver(
+			inbox, "Subject: the same\r\n\r\nx", FLAG_SEEN);
+	world_converge(&world);
+	inbox->messages[0].date += 1000;
+	local_remove(&world, "INBOX", 0);
+	local_remove(&world, "INBOX", 0);
+	local_remove(&world, "INBOX", 0);
+	server.withholds = "the same";
+	world_converge(&world);
+	assert_int_equal(inbox->count, 1);
+	server.withholds = NULL;
+	world_converge(&world);
+	world_check_equal(&world, 0);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +413,7 @@ int main(void)
 		cmocka_unit_test(
 			test_nothing_goes_before_what_may_be_it_has_come),
 		cmocka_unit_test(test_what_never_comes_is_not_waited_for),
+		cmocka_unit_test(test_what_cannot_be_told_is_not_removed),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
