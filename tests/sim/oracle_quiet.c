@@ -186,7 +186,6 @@ static bool is_confused(const struct world *world)
 		world->kind.weights[EVENT_OPERATOR] > 0;
 }
 
-/* Only a change on the other side undoes a removal. */
 /* On both sides it may have been the same copy. */
 static unsigned removed_at_least(const struct fate *fate)
 {
@@ -195,6 +194,7 @@ static unsigned removed_at_least(const struct fate *fate)
 	return fate->removed_here > there ? fate->removed_here : there;
 }
 
+/* Only a change on the other side undoes a removal. */
 static void check_undone(struct world *world)
 {
 	struct census here, there;
