@@ -294,7 +294,8 @@ static bool is_of_another(
 	return is_one || is_under_way(folder, pair);
 }
 
-/* The very message: under the UID that stands for the file. */
+/* The very message: under the UID that stands for the file. A mailbox that was
+   given the name of the one it was in has UIDs of its own. */
 static bool has_message(const struct account_folder *folder,
 	const struct pair *pair, unsigned number)
 {
@@ -303,7 +304,10 @@ static bool has_message(const struct account_folder *folder,
 		? NULL
 		: sim_mailbox(folder->record.mailbox);
 
-	for (size_t i = 0; mailbox != NULL && i < mailbox->message_count; i++) {
+	if (mailbox == NULL ||
+		mailbox->uid_validity != folder->record.uid_validity)
+		return false;
+	for (size_t i = 0; i < mailbox->message_count; i++) {
 		const struct sim_message *message = &mailbox->messages[i];
 
 		if (message->uid == pair->remote.uid)
