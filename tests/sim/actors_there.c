@@ -188,7 +188,7 @@ static void note_renamed(const char *from)
 
 static void rename_mailbox(const char *from, const char *to)
 {
-	if (sim_mailbox(from) == NULL || sim_mailbox(to) != NULL)
+	if (!sim_mailbox_can_rename(from, to))
 		return;
 	note_renamed(from);
 	seam_log("there: mailbox %s is renamed to %s", from, to);

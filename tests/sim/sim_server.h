@@ -146,6 +146,7 @@ struct sim_message {
 bool sim_mailbox_create(const char *name, const char *special_use);
 bool sim_mailbox_delete(const char *name);
 bool sim_mailbox_rename(const char *from, const char *to);
+bool sim_mailbox_can_rename(const char *from, const char *to);
 /* The UID; 0 = no such mailbox. */
 uint32_t sim_deliver(const char *name, const void *body, size_t size,
 	uint32_t system_flags, int64_t internal_date);

@@ -166,13 +166,38 @@ static void rename_one(const char *from, const char *to, size_t from_size)
 	put(mailbox);
 }
 
+/* Where others are below the new name, what moves along must find its own free:
+   two mailboxes of one name are on no server. */
+static bool are_names_free(const char *from, const char *to)
+{
+	bool are_free = server_find(to) == NULL;
+
+	for (size_t i = 0; are_free && i < server.mailbox_count; i++) {
+		const char *name = server.mailboxes[i]->shown.name;
+		struct sim_text new_name = { 0 };
+
+		if (!is_below(name, from))
+			continue;
+		sim_text_put(&new_name, to);
+		sim_text_put(&new_name, name + strlen(from));
+		are_free = server_find(new_name.data) == NULL;
+		free(new_name.data);
+	}
+	return are_free;
+}
+
+bool sim_mailbox_can_rename(const char *from, const char *to)
+{
+	return server_find(from) != NULL && are_names_free(from, to) &&
+		!is_below(to, from) && strlen(to) < SIM_NAME_SIZE / 2;
+}
+
 /* What is below moves with it (RFC 9051, 6.3.6). */
 bool server_rename(const char *from, const char *to)
 {
 	size_t from_size = strlen(from);
 
-	if (server_find(from) == NULL || server_find(to) != NULL ||
-		is_below(to, from) || strlen(to) >= SIM_NAME_SIZE / 2)
+	if (!sim_mailbox_can_rename(from, to))
 		return false;
 	rename_one(from, to, from_size);
 	for (size_t i = 0; i < server.mailbox_count;) {

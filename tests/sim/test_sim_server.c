@@ -248,6 +248,11 @@ static void test_mailboxes_are_made_renamed_and_deleted(void **state)
 	expect_answer(connection, "c RENAME x z", "c NO [NONEXISTENT]");
 	expect_answer(connection, "c RENAME z Work", "c NO [ALREADYEXISTS]");
 	expect_answer(connection, "c RENAME z z/a", "c NO [CANNOT]");
+	/* w/a would get the name that v/a has. */
+	expect_answer(connection, "d CREATE w", "d OK");
+	expect_answer(connection, "d CREATE w/a", "d OK");
+	expect_answer(connection, "d CREATE v/a", "d OK");
+	expect_answer(connection, "d RENAME w v", "d NO");
 	expect_answer(connection, "d DELETE z/y", "d OK");
 	expect_answer(connection, "d DELETE z/y", "d NO [NONEXISTENT]");
 	expect_answer(connection, "d DELETE inbox", "d NO [CANNOT]");
