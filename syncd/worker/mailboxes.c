@@ -414,8 +414,9 @@ static bool is_local_removable(
 	while (is_removable &&
 		state_next_by_unique(account->state, folder->record.folder_id,
 			&cursor, &arena, &pair)) {
+		/* What waits for a person would keep it for ever. */
 		if (pair.local.presence == PRESENCE_PRESENT)
-			is_removable =
+			is_removable = pair.hold != HOLD_EPOCH &&
 				is_agreed_in(&pair, folder->record.folder_id) &&
 				!merge_is_protecting(
 					&pair.synced.flags, &pair.local.flags);

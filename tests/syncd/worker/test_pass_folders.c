@@ -511,6 +511,35 @@ static void test_an_older_mailbox_of_the_name_is_no_older_state(void **state)
 	world_finish(&world);
 }
 
+/* What is held keeps its folder, but not the name from the mailbox that got it.
+ */
+static void test_held_mail_keeps_no_name_from_another(void **state)
+{
+	struct world world;
+	struct fake_mailbox *work;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 50);
+	server.has_mailbox_ids = true;
+	fake_create("Play");
+	world_deliver_there(&world, "Play", 2, FLAG_SEEN);
+	fake_create("Work");
+	world_deliver_there(&world, "Work", 4, FLAG_SEEN);
+	world_converge(&world);
+	work = fake_mailbox("Work");
+	fake_expunge(work, work->messages[0].uid);
+	fake_renumber(work);
+	world_converge(&world);
+	assert_int_equal(local_count(&world, "Work"), 4);
+	fake_delete("Work");
+	fake_rename("Play", "Work");
+	world_converge(&world);
+	assert_int_equal(local_count(&world, "Work"), 4 + 2);
+	assert_int_equal(fake_mailbox("Work")->count, 2);
+	assert_false(local_has_folder(&world, "Play"));
+	world_finish(&world);
+}
+
 /* A listing that leaves it out is no proof that it is gone on both sides: its
    messages would be new when it is listed again. */
 static void test_a_folder_gone_here_and_left_out_there_goes_there(void **state)
@@ -736,6 +765,7 @@ int main(void)
 			test_a_mailbox_gone_before_the_look_has_not_failed),
 		cmocka_unit_test(
 			test_an_older_mailbox_of_the_name_is_no_older_state),
+		cmocka_unit_test(test_held_mail_keeps_no_name_from_another),
 		cmocka_unit_test(
 			test_a_folder_gone_here_and_left_out_there_goes_there),
 		cmocka_unit_test(
