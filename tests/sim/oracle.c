@@ -422,7 +422,7 @@ static void server_changed(const char *change, const char *mailbox,
 	unsigned number = oracle_number(message->body, message->size);
 	struct fate *fate = &oracle.fates[number];
 
-	if (strcmp(change, "append") == 0)
+	if (strcmp(change, "append") == 0 || strcmp(change, "late") == 0)
 		fate->sent++;
 	if (strcmp(change, "rewrite") == 0)
 		fate->rewritten++;

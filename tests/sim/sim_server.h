@@ -227,8 +227,8 @@ void sim_server_set_command_hook(
    "discard", when it was said to be stored and is thrown away. And, whoever
    does it, "reuse" for each of two messages that get one UID: for the first
    when it goes, for the second when it is there; "rewrite" for one that was
-   changed when it was stored; and "renumber" for one that gets another UID, but
-   by a command of the product. */
+   changed when it was stored; "renumber" for one that gets another UID, but by
+   a command of the product; and "late" for a late APPEND that is stored now. */
 void sim_server_set_change_hook(void (*hook)(const char *change,
 	const char *mailbox, const struct sim_message *message));
 struct sim_server_counts {

@@ -284,6 +284,19 @@ void sim_server_set_quirks(uint32_t quirks)
 
 /* ---- Late APPENDs ---- */
 
+static void tell_late(
+	const struct server_mailbox *mailbox, const struct late_append *late)
+{
+	const struct sim_message message = {
+		.uid = mailbox->shown.uid_next,
+		.body = (const uint8_t *)late->body.data,
+		.size = late->body.size,
+	};
+
+	if (server.change_hook != NULL)
+		server.change_hook("late", mailbox->shown.name, &message);
+}
+
 static void store_late(struct late_append *late)
 {
 	struct server_mailbox *mailbox = server_find(late->mailbox);
@@ -296,8 +309,10 @@ static void store_late(struct late_append *late)
 	};
 
 	seam_log("server: quirk: an APPEND to %s comes late", late->mailbox);
-	if (mailbox != NULL)
+	if (mailbox != NULL) {
+		tell_late(mailbox, late);
 		(void)server_add(mailbox, &draft);
+	}
 	sim_text_finish(&late->body);
 	free(late);
 }
