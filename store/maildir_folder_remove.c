@@ -202,11 +202,22 @@ static bool remove_part(int fd, const char *part)
 	return unlinkat(fd, part, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
+static const char *const PARTS[] = { "new", "cur", "tmp" };
+
+/* After a power cut, too: without new it would be no folder any more, and what
+   is in it would look removed. */
+static bool make_whole(const struct removal *removal, size_t part_count)
+{
+	for (size_t i = 0; i < part_count; i++)
+		(void)mkdirat(removal->fd, PARTS[i], 0700);
+	return part_count == 0 ||
+		directory_sync(removal->fd, removal->path, removal->error);
+}
+
 /* new goes first, then nobody delivers any more. If a message came after we
    looked, the folder is made whole again. */
 static enum maildir_result remove_parts(struct removal *removal)
 {
-	static const char *const PARTS[] = { "new", "cur", "tmp" };
 	enum maildir_result result;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(PARTS); i++) {
@@ -216,9 +227,7 @@ static enum maildir_result remove_parts(struct removal *removal)
 			result = refuse(removal, "a new file in", PARTS[i]);
 		else
 			result = failed(removal);
-		while (i-- > 0)
-			(void)mkdirat(removal->fd, PARTS[i], 0700);
-		return result;
+		return make_whole(removal, i) ? result : MAILDIR_ERROR;
 	}
 	return MAILDIR_DONE;
 }
