@@ -248,6 +248,19 @@ static bool was_under_way(struct account *account, const struct cast *cast,
 		is_transfer(&intent);
 }
 
+/* Of equal messages that changed places each is where it was sent to, or they
+   would be sent to and fro for ever. */
+static void expect_there(struct account *account, struct match_item *item)
+{
+	struct intent intent;
+
+	if ((item->role == MATCH_REMOTE_SUSPECT ||
+		    item->role == MATCH_REMOTE_LOST) &&
+		state_intent_of_mid(account->state, item->pair->mid, &intent) &&
+		intent.kind == INTENT_MOVE)
+		item->folder_id = intent.to_folder_id;
+}
+
 static void cast_load_under_way(struct account *account, struct cast *cast)
 {
 	struct state_cursor cursor = { 0 };
@@ -255,10 +268,13 @@ static void cast_load_under_way(struct account *account, struct cast *cast)
 	enum match_role role;
 
 	while (state_next_unsettled(
-		account->state, &cursor, &cast->arena, &pair))
-		if (role_of(account, &pair, &role) &&
-			was_under_way(account, cast, &pair, role))
-			cast_add(cast, &pair, role);
+		account->state, &cursor, &cast->arena, &pair)) {
+		if (!role_of(account, &pair, &role) ||
+			!was_under_way(account, cast, &pair, role))
+			continue;
+		cast_add(cast, &pair, role);
+		expect_there(account, &cast->items[cast->item_count - 1]);
+	}
 	cast_index(cast);
 }
 

@@ -540,6 +540,32 @@ static void test_what_cannot_be_read_yet_may_be_the_one_missed(void **state)
 	free(file);
 }
 
+/* No COPYUID: which of the two is which shows by where it was moved to. */
+static void test_equal_messages_change_places_once(void **state)
+{
+	static const char BODY[] = "Subject: twin\r\n\r\nx\r\n";
+	struct world world;
+	unsigned move_count;
+
+	(void)state;
+	world_init(&world, "", 5);
+	server.has_receipts = false;
+	populate(&world);
+	local_deliver(&world, "Work", BODY);
+	local_deliver(&world, "Archive", BODY);
+	world_converge(&world);
+	local_run(&world,
+		"cd mail && a=$(basename Work/new/16*) && "
+		"b=$(basename Archive/new/16*) && "
+		"mv Work/new/$a Archive/cur/$a:2,S && "
+		"mv Archive/new/$b Work/cur/$b:2,S");
+	move_count = server.change_count;
+	world_converge(&world);
+	/* Two moves, two flags. */
+	assert_in_range(server.change_count - move_count, 1, 4);
+	end(&world, 18);
+}
+
 /* ---- What could not be looked at ---- */
 
 static char *keywords_path(const struct world *world)
@@ -900,6 +926,7 @@ int main(void)
 			test_what_is_new_on_both_sides_is_the_one_missed),
 		cmocka_unit_test(
 			test_what_cannot_be_read_yet_may_be_the_one_missed),
+		cmocka_unit_test(test_equal_messages_change_places_once),
 		cmocka_unit_test(
 			test_what_was_moved_from_an_unseen_mailbox_is_no_other),
 		cmocka_unit_test(
