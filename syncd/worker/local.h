@@ -67,6 +67,10 @@ void local_doubt(struct account *account, const struct pair *pair);
 /* In an open transaction: another file will be the pair's, whose own is gone.
    What took that away, we before a crash or somebody, may not be durable. */
 void local_doubt_gone(struct account *account, const struct pair *pair);
+/* In an open transaction: the file has another name now, which we may have
+   given it before a crash. Undone by a power cut it would look like a change of
+   flags, of somebody who wants the old ones. */
+void local_doubt_name(struct account *account, const struct pair *pair);
 
 /* Before that transaction is committed: makes all of these durable, data and
    names, or forgets them and fails. */

@@ -42,6 +42,15 @@ void local_doubt_gone(struct account *account, const struct pair *pair)
 	add_doubt(account, folder, true, NULL);
 }
 
+void local_doubt_name(struct account *account, const struct pair *pair)
+{
+	struct account_folder *folder =
+		account_folder(account, pair->local.folder_id);
+
+	if (folder != NULL)
+		add_doubt(account, folder, pair->local.is_new, NULL);
+}
+
 static void forget_doubts(struct account *account)
 {
 	for (size_t i = 0; i < DOUBT_COUNT_MAX; i++) {

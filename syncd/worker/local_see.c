@@ -256,6 +256,8 @@ static void see_known(
 	/* Our own renames come back as events. */
 	if (is_quiet && flags_equal(&before, &pair->local.flags))
 		return;
+	if (!flags_equal(&before, &pair->local.flags))
+		local_doubt_name(account, pair);
 	if (was_present && flags_equal(&before, &pair->local.flags))
 		state_pair_put(account->state, pair);
 	else
