@@ -263,6 +263,45 @@ static bool is_held(const struct pair *pair)
 	return pair->hold != HOLD_NONE && pair->retry_at <= account_now();
 }
 
+static void rename_in(struct view *view, const char *from, const char *to)
+{
+	char *start = alloc_format("%s number ", from);
+
+	for (size_t i = 0; i < view->count; i++) {
+		char *text = view->items[i].text;
+
+		if (strncmp(text, start, strlen(start)) != 0)
+			continue;
+		view->items[i].text =
+			alloc_format("%s%s", to, text + strlen(from));
+		free(text);
+	}
+	free(start);
+	view_sort(view);
+}
+
+/* A mailbox got the name of a folder that has none any more, and stays for what
+   is held in it: till somebody decides about that, the other one is synced
+   under its old name. */
+static void rename_behind(
+	struct world *world, const struct pair *held, struct view *here)
+{
+	const struct account_folder *stays =
+		account_folder(world->account, held->local.folder_id);
+
+	for (size_t i = 0; stays != NULL && !stays->record.has_remote &&
+		i < world->account->folder_count;
+		i++) {
+		const struct folder *folder =
+			&world->account->folders[i]->record;
+
+		if (folder->has_remote && folder->mailbox != NULL &&
+			strcmp(folder->mailbox, stays->record.path) == 0 &&
+			strcmp(folder->mailbox, folder->path) != 0)
+			rename_in(here, folder->path, folder->mailbox);
+	}
+}
+
 /* What is held for good is not expected to be equal. */
 static void drop_held(
 	struct world *world, struct view *here, struct view *there)
@@ -285,6 +324,7 @@ static void drop_held(
 		if (is_held(&pair) && number != 0) {
 			view_drop(here, number);
 			view_drop(there, number);
+			rename_behind(world, &pair, here);
 		}
 		arena_reset(&arena);
 	}
