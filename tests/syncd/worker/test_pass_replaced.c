@@ -1,5 +1,5 @@
-/* Files that are written anew under the same name, or have two, in whole
-   passes. */
+/* Files that are written anew under the same name, have two, or have none for a
+   moment, in whole passes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "syncd/worker/clock.h"
+#include "syncd/worker/pass.h"
 #include "tests/syncd/worker/world.h"
 
 #define OTHER "Subject: another message\n\nlonger than before\n"
@@ -297,6 +298,35 @@ static void test_touched_file_is_removed_all_the_same(void **state)
 	world_finish(&world);
 }
 
+/* Its mail is elsewhere while somebody moves it. */
+static void test_what_is_missing_for_a_moment_is_not_removed(void **state)
+{
+	struct world world;
+	char *name, *command;
+
+	(void)state;
+	world_init(&world, "", 6);
+	populate(&world);
+	world_converge(&world);
+	name = local_file(&world, "INBOX", 0);
+	command = alloc_format("mv mail/INBOX/%s away", name);
+	local_run(&world, command);
+	free(command);
+	/* The clock runs fast here. */
+	world.account->settle_ms = 3600 * 1000;
+	assert_true(pass_run(world.account, &world.error));
+	assert_int_equal(fake_mailbox("INBOX")->count, 5);
+	command = alloc_format("mv away mail/INBOX/%s", name);
+	local_run(&world, command);
+	free(command);
+	free(name);
+	world_converge(&world);
+	world_check_equal(&world, 5);
+	assert_int_equal(server.append_count, 0);
+	assert_int_equal(fake_mailbox("INBOX")->messages[0].uid, 1);
+	world_finish(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +338,8 @@ int main(void)
 		cmocka_unit_test(test_half_a_move_is_ended),
 		cmocka_unit_test(test_a_link_to_a_file_is_a_message),
 		cmocka_unit_test(test_touched_file_is_removed_all_the_same),
+		cmocka_unit_test(
+			test_what_is_missing_for_a_moment_is_not_removed),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
