@@ -22,10 +22,18 @@ struct destination {
 	uint32_t folder_id, first_uid;
 };
 
+/* A copy on its way: it has the EMAILID of its source. */
+struct copy {
+	uint32_t folder_id;
+	uint64_t email_id;
+};
+
 struct cast {
 	struct arena arena;
 	struct destination *destinations;
 	size_t destination_count, destination_capacity;
+	struct copy *copies;
+	size_t copy_count, copy_capacity;
 	struct match_item *items;
 	size_t item_count, capacity;
 	/* Remote arrivals by folder and UID. */
@@ -176,15 +184,58 @@ static bool can_match(const size_t counts[MATCH_ROLE_COUNT])
 				counts[MATCH_REMOTE_LOST] > 0));
 }
 
+/* ---- Copies ---- */
+
+static void add_copy(struct cast *cast, const struct intent *intent)
+{
+	struct copy *copy;
+
+	if (intent->kind != INTENT_COPY || intent->content.email_id == 0)
+		return;
+	copy = arena_push(&cast->arena, &cast->copies, &cast->copy_count,
+		&cast->copy_capacity, sizeof(*copy));
+	copy->folder_id = intent->to_folder_id;
+	copy->email_id = intent->content.email_id;
+}
+
+static void load_copies(struct account *account, struct cast *cast)
+{
+	struct state_cursor cursor = { 0 };
+	struct intent intent;
+
+	while (state_next_intent(account->state, &cursor, &intent))
+		add_copy(cast, &intent);
+}
+
+/* It is no half of what was sent beside it, with equal bytes. */
+static bool is_copy(const struct cast *cast, const struct pair *pair)
+{
+	for (size_t i = 0; i < cast->copy_count; i++)
+		if (cast->copies[i].folder_id == pair->remote.folder_id &&
+			cast->copies[i].email_id == pair->content.email_id)
+			return true;
+	return false;
+}
+
+static bool plays(struct account *account, const struct cast *cast,
+	const struct pair *pair, enum match_role *role_out)
+{
+	return role_of(account, pair, role_out) &&
+		!(*role_out == MATCH_REMOTE_ARRIVAL && is_copy(cast, pair));
+}
+
+/* ---- Loading ---- */
+
 static void cast_load(struct account *account, struct cast *cast)
 {
 	struct state_cursor cursor = { 0 };
 	struct pair pair;
 	enum match_role role;
 
+	load_copies(account, cast);
 	while (state_next_unsettled(
 		account->state, &cursor, &cast->arena, &pair))
-		if (role_of(account, &pair, &role))
+		if (plays(account, cast, &pair, &role))
 			cast_add(cast, &pair, role);
 	cast_index(cast);
 }
@@ -267,9 +318,10 @@ static void cast_load_under_way(struct account *account, struct cast *cast)
 	struct pair pair;
 	enum match_role role;
 
+	load_copies(account, cast);
 	while (state_next_unsettled(
 		account->state, &cursor, &cast->arena, &pair)) {
-		if (!role_of(account, &pair, &role) ||
+		if (!plays(account, cast, &pair, &role) ||
 			!was_under_way(account, cast, &pair, role))
 			continue;
 		cast_add(cast, &pair, role);

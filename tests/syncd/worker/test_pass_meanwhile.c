@@ -649,6 +649,56 @@ static void test_what_was_moved_from_an_unseen_mailbox_is_no_other(void **state)
 	check_unseen_source(true);
 }
 
+/* What is on record is what the server has. */
+static void check_email_ids(struct world *world)
+{
+	const struct account_folder *folder =
+		account_folder_by_path(world->account, "Archive");
+	const struct fake_mailbox *archive = fake_mailbox("Archive");
+	struct arena arena;
+	struct pair pair;
+
+	arena_init(&arena);
+	for (size_t i = 0; i < archive->count; i++) {
+		const struct fake_message *message = &archive->messages[i];
+
+		assert_true(state_pair_by_uid(world->account->state,
+			folder->record.folder_id, message->uid, &arena, &pair));
+		assert_true(pair.content.email_id == 0 ||
+			pair.content.email_id == message->email_id);
+	}
+	arena_finish(&arena);
+}
+
+/* Copied there, and an equal one sent beside it: each is the one it was. Taken
+   for each other, they would not have the EMAILID on record, and the server
+   would pass for one put back to an older state. */
+static void test_a_copy_is_not_what_was_sent_beside_it(void **state)
+{
+	struct world world;
+	char *body;
+
+	(void)state;
+	world_init(&world, "", 6);
+	server.has_move = server.has_receipts = false;
+	server.has_email_ids = true;
+	populate(&world);
+	body = local_body(&world, "Work", 0);
+	local_deliver(&world, "Archive", body);
+	local_move(&world, "Work", 0, "Archive", true);
+	world_converge(&world);
+	server.body_count = 0;
+	world_converge(&world);
+	assert_int_equal(
+		account_folder_by_path(world.account, "Archive")->record.state,
+		FOLDER_NORMAL);
+	check_email_ids(&world);
+	world_check_equal(&world, 17);
+	world_check_quiet(&world);
+	world_finish(&world);
+	free(body);
+}
+
 /* Its mailbox is looked at all the same: it is no new message there, and none
    of its own here. */
 static void test_what_was_moved_out_of_an_unread_folder_is_known(void **state)
@@ -933,6 +983,7 @@ int main(void)
 		cmocka_unit_test(test_equal_messages_change_places_once),
 		cmocka_unit_test(
 			test_what_was_moved_from_an_unseen_mailbox_is_no_other),
+		cmocka_unit_test(test_a_copy_is_not_what_was_sent_beside_it),
 		cmocka_unit_test(
 			test_what_was_moved_out_of_an_unread_folder_is_known),
 		cmocka_unit_test(test_what_comes_before_the_watch_is_found),
