@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "store/folder_path.h"
 #include "syncd/worker/local.h"
 
 static void add_doubt(struct account *account, struct account_folder *folder,
@@ -62,12 +63,20 @@ static void forget_doubts(struct account *account)
 		account->folders[i]->has_doubts = false;
 }
 
+/* A directory that went with its files can not be opened: what tells of it is
+   on the disk of the others. */
+static bool sync_disk(struct account *account,
+	const struct account_folder *folder, struct error *error)
+{
+	return maildir_sync_disk(account->maildir,
+		folder->is_on_disk ? folder->record.path : FOLDER_INBOX, error);
+}
+
 static bool sync_disks(struct account *account, struct error *error)
 {
 	for (size_t i = 0; i < account->folder_count; i++)
 		if (account->folders[i]->has_doubts &&
-			!maildir_sync_disk(account->maildir,
-				account->folders[i]->record.path, error))
+			!sync_disk(account, account->folders[i], error))
 			return false;
 	return true;
 }
@@ -92,7 +101,7 @@ static bool sync_file(struct account *account,
 		return true;
 	case MAILDIR_MISSING:
 	case MAILDIR_REFUSED:
-		return maildir_sync_disk(account->maildir, place.path, error);
+		return sync_disk(account, folder, error);
 	case MAILDIR_EXISTS:
 	case MAILDIR_ERROR:
 		break;
@@ -103,6 +112,8 @@ static bool sync_file(struct account *account,
 static bool sync_names(struct account *account,
 	const struct account_folder *folder, bool is_new, struct error *error)
 {
+	if (!folder->is_on_disk)
+		return sync_disk(account, folder, error);
 	for (size_t i = 0; i < account->doubt_count; i++)
 		if (account->doubts[i].folder_id == folder->record.folder_id &&
 			account->doubts[i].is_new == is_new)

@@ -478,6 +478,36 @@ static void test_letters_that_another_program_gave(void **state)
 	end(&world, 0);
 }
 
+/* The directory that a file is gone from went with it, and is not looked at any
+   more: nothing can be made durable in it. */
+static void test_what_was_moved_out_of_a_removed_folder_is_known(void **state)
+{
+	struct world world;
+	char *body;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 51);
+	fake_create("Work");
+	world_deliver_there(&world, "INBOX", 3, FLAG_SEEN);
+	world_deliver_there(&world, "Work", 4, FLAG_SEEN);
+	world_converge(&world);
+	body = local_body(&world, "Work", 0);
+	local_remove(&world, "Work", 0);
+	server.refuses = "Work";
+	assert_true(world_sync(&world));
+	world_stop(&world);
+	local_deliver(&world, "INBOX", body);
+	local_remove_folder(&world, "Work");
+	world_start(&world);
+	assert_true(world_sync(&world));
+	server.refuses = NULL;
+	world_converge(&world);
+	world_check_equal(&world, 4);
+	world_check_quiet(&world);
+	world_finish(&world);
+	free(body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +524,8 @@ int main(void)
 		cmocka_unit_test(test_what_was_downloaded_and_not_noted),
 		cmocka_unit_test(test_what_is_gone_is_gone_from_the_disk),
 		cmocka_unit_test(test_letters_that_another_program_gave),
+		cmocka_unit_test(
+			test_what_was_moved_out_of_a_removed_folder_is_known),
 	};
 
 	cmocka_set_test_filter(getenv("MAILTWIN_TEST"));
