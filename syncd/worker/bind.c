@@ -78,10 +78,13 @@ static bool may_be_here(const struct account *account, const struct pair *pair)
 		!account->local_is_complete;
 }
 
+/* The source of a COPY is nobody's any more: an equal file is another message,
+   and would be copied from there once more. */
 static bool is_local_suspect(
 	const struct account *account, const struct pair *pair)
 {
 	return pair->local.presence == PRESENCE_ABSENT &&
+		!pair->local.is_leftover &&
 		pair->remote.presence == PRESENCE_PRESENT &&
 		!is_waiting(account, pair);
 }

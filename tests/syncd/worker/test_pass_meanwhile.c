@@ -540,6 +540,32 @@ static void test_what_cannot_be_read_yet_may_be_the_one_missed(void **state)
 	free(file);
 }
 
+static char *moved_body;
+
+static void deliver_equal(struct world *world)
+{
+	local_deliver(world, "Archive", moved_body);
+}
+
+/* What is left where a message was copied from belongs to no file: it is not
+   copied once more for an equal one, which may have been sent already. */
+static void test_a_source_is_copied_once(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "", 5);
+	server.has_move = false;
+	populate(&world);
+	moved_body = local_body(&world, "Work", 0);
+	local_move(&world, "Work", 0, "Archive", false);
+	at_first(&world, "transfer", deliver_equal);
+	world_converge(&world);
+	assert_int_equal(server.append_count, 1);
+	end(&world, 17);
+	free(moved_body);
+}
+
 /* No COPYUID: which of the two is which shows by where it was moved to. */
 static void test_equal_messages_change_places_once(void **state)
 {
@@ -980,6 +1006,7 @@ int main(void)
 			test_what_is_new_on_both_sides_is_the_one_missed),
 		cmocka_unit_test(
 			test_what_cannot_be_read_yet_may_be_the_one_missed),
+		cmocka_unit_test(test_a_source_is_copied_once),
 		cmocka_unit_test(test_equal_messages_change_places_once),
 		cmocka_unit_test(
 			test_what_was_moved_from_an_unseen_mailbox_is_no_other),
