@@ -29,20 +29,24 @@ static unsigned fetched_again(const struct fate *fate)
 }
 
 /* One made here and one made there, of equal content, may be taken for one
-   message: then neither is transferred. */
-static unsigned merges_allowed(const struct fate *fate)
+   message: then neither is transferred. What the server changed and is fetched
+   for that was not made there. */
+static unsigned merges_allowed(unsigned number)
 {
+	const struct fate *fate = &oracle.fates[number];
 	unsigned here = kept_count(fate, fate->made_here, fate->sent, 0);
-	unsigned there = kept_count(
-		fate, fate->made_there, fate->fetched, fetched_again(fate));
+	unsigned there = kept_count(fate, fate->made_there, fate->fetched,
+		fetched_again(fate) +
+			oracle_changed_allowed(the_world, number));
 
 	return here < there ? here : there;
 }
 
 /* How many copies there must be, whatever was taken for whatever. */
-static unsigned least_count(const struct fate *fate)
+static unsigned least_count(unsigned number)
 {
-	unsigned gone = fate->removed + merges_allowed(fate) +
+	const struct fate *fate = &oracle.fates[number];
+	unsigned gone = fate->removed + merges_allowed(number) +
 		(fate->made > 1 && fate->is_mistakable);
 
 	return fate->made > gone ? fate->made - gone : 0;
@@ -57,9 +61,7 @@ static void check_conservation(void)
 	census_durable(&durable);
 	census_there(&there, true);
 	for (unsigned i = 1; i <= oracle.number_count; i++) {
-		const struct fate *fate = &oracle.fates[i];
-
-		if (least_count(fate) > 0 && durable.counts[i] == 0 &&
+		if (least_count(i) > 0 && durable.counts[i] == 0 &&
 			there.counts[i] == 0)
 			world_violation(1, "message %u is lost", i);
 	}
@@ -550,7 +552,7 @@ static bool can_hide(const struct world *world, const struct fate *fate)
 static void check_number(struct world *world, unsigned number, unsigned count)
 {
 	const struct fate *fate = &oracle.fates[number];
-	unsigned least = least_count(fate);
+	unsigned least = least_count(number);
 
 	if (fate->shares_uid || fate->is_blurred)
 		return;
@@ -577,7 +579,7 @@ static void check_restored(unsigned number, unsigned count)
 	const struct fate *fate = &oracle.fates[number];
 
 	if (fate->is_blurred && !fate->shares_uid && count == 0 &&
-		least_count(fate) > 0)
+		least_count(number) > 0)
 		world_violation(1, "lost after a restore");
 }
 
