@@ -141,6 +141,7 @@ enum maildir_result {
 };
 /* `error` is set for REFUSED and ERROR only. */
 
+/* REFUSED: cur or new is not there, and the other one has mail in it. */
 enum maildir_result maildir_folder_stat(struct maildir *maildir,
 	const char *path, struct maildir_folder_stat *stat_out,
 	struct error *error) MUST_CHECK;

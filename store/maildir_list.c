@@ -286,6 +286,47 @@ static enum maildir_result stat_part(
 	return missing_or_error(error);
 }
 
+/* What cannot be read is not known to be empty. */
+static bool has_mail(int fd, const char *part)
+{
+	int own = directory_open(fd, part);
+	const struct dirent *entry;
+	bool is_found = false;
+	DIR *stream;
+
+	if (own == -1)
+		return !is_away(errno);
+	stream = directory_stream(own);
+	(void)close(own);
+	if (stream == NULL)
+		return true;
+	while (!is_found && (entry = readdir(stream)) != NULL)
+		is_found = entry->d_name[0] != '.';
+	(void)closedir(stream);
+	return is_found;
+}
+
+/* Both are there, or none, or one that is empty: half a folder is none. With
+   mail in that half somebody has removed the other one by mistake, or is about
+   to remove it, too: it is not gone yet. */
+static enum maildir_result stat_parts(int fd, const char *path,
+	struct stat *new_out, struct stat *cur_out, struct error *error)
+{
+	enum maildir_result new = stat_part(fd, "new", new_out, error);
+	enum maildir_result cur = new;
+
+	if (new != MAILDIR_ERROR)
+		cur = stat_part(fd, "cur", cur_out, error);
+	if (cur == MAILDIR_ERROR || new == cur)
+		return cur;
+	if (!has_mail(fd, new == MAILDIR_DONE ? "new" : "cur"))
+		return MAILDIR_MISSING;
+	error_set(error, ERROR_REFUSED,
+		"the folder '%s' has mail, and no directory '%s'", path,
+		new == MAILDIR_DONE ? "cur" : "new");
+	return MAILDIR_REFUSED;
+}
+
 enum maildir_result maildir_folder_stat(struct maildir *maildir,
 	const char *path, struct maildir_folder_stat *stat_out,
 	struct error *error)
@@ -303,15 +344,14 @@ enum maildir_result maildir_folder_stat(struct maildir *maildir,
 	else
 		result = stat_part(fd, ".", &folder, &failure);
 	if (fd != -1 && result == MAILDIR_DONE)
-		result = stat_part(fd, "new", &new, &failure);
-	if (fd != -1 && result == MAILDIR_DONE)
-		result = stat_part(fd, "cur", &cur, &failure);
+		result = stat_parts(fd, path, &new, &cur, &failure);
 	if (fd != -1 && result == MAILDIR_DONE &&
 		!directory_identity(fd, &identity)) {
 		error_set_errno(&failure, "cannot stat the folder '%s'", path);
 		result = MAILDIR_ERROR;
 	}
-	if (result == MAILDIR_ERROR && error != NULL)
+	if ((result == MAILDIR_ERROR || result == MAILDIR_REFUSED) &&
+		error != NULL)
 		*error = failure;
 	if (result != MAILDIR_DONE)
 		return result;

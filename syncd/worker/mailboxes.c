@@ -140,8 +140,14 @@ static bool add_overlooked(struct mailboxes_round *round, struct error *error)
 			account->maildir, folder->record.path, &stat, error);
 		if (result == MAILDIR_ERROR)
 			return false;
-		if (result != MAILDIR_DONE)
+		if (result != MAILDIR_DONE && result != MAILDIR_REFUSED)
 			continue;
+		/* Half of it is there: the look into it tells what is wrong. */
+		if (result == MAILDIR_REFUSED) {
+			stat.device = folder->record.device;
+			stat.inode = folder->record.inode;
+			folder->needs_scan = true;
+		}
 		folder->is_on_disk = true;
 		round->local[round->local_count++] = (struct folder_local){
 			.path = folder->record.path,

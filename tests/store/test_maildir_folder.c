@@ -346,6 +346,31 @@ static void test_a_stat_shows_changes(void **state)
 		MAILDIR_MISSING);
 }
 
+static void check_half(const char *part, const char *file)
+{
+	struct maildir_folder_stat stat;
+
+	mail_tree_rename(&tree, part, "A/away");
+	assert_int_equal(maildir_folder_stat(tree.maildir, "A", &stat, &error),
+		MAILDIR_MISSING);
+	mail_tree_write(&tree, file, "Subject: a\r\n\r\n");
+	assert_int_equal(maildir_folder_stat(tree.maildir, "A", &stat, &error),
+		MAILDIR_REFUSED);
+	assert_non_null(strstr(error.message, part + 2));
+	mail_tree_rename(&tree, "A/away", part);
+	assert_int_equal(maildir_folder_stat(tree.maildir, "A", &stat, &error),
+		MAILDIR_DONE);
+	mail_tree_unlink(&tree, file);
+}
+
+static void test_half_a_folder_with_mail_is_not_missing(void **state)
+{
+	(void)state;
+	create("A");
+	check_half("A/new", "A/cur/1.a:2,S");
+	check_half("A/cur", "A/new/1.a");
+}
+
 /* Links to directories are listed, too, as what cannot be a folder. */
 static void link_folders(int root, unsigned from, unsigned to)
 {
@@ -418,6 +443,7 @@ int main(void)
 		PLUSPLUS(test_a_folder_with_anything_in_it_stays_whole),
 		FS(test_a_parent_becomes_a_plain_directory),
 		FS(test_a_stat_shows_changes),
+		FS(test_half_a_folder_with_mail_is_not_missing),
 		PLUSPLUS(test_so_many_folders_and_no_more),
 	};
 

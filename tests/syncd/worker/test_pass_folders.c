@@ -587,6 +587,34 @@ static void test_an_empty_mount_point_removes_no_mailbox(void **state)
 	world_finish(&world);
 }
 
+/* Half of a folder went, by mistake or first: with mail in the other half it is
+   not removed, and nothing on the server is. */
+static void test_half_a_folder_with_mail_removes_no_mailbox(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world, "    delete_limit: off\n", 34);
+	populate(&world);
+	local_run(&world, "rm -r mail/Work/new");
+	for (int i = 0; i < 3; i++)
+		assert_true(world_sync(&world));
+	assert_int_equal(fake_mailbox("Work")->count, 4);
+	assert_non_null(strstr(
+		account_folder_by_path(world.account, "Work")->record.error,
+		"no directory 'new'"));
+	world_stop(&world);
+	world_start(&world);
+	assert_true(world_sync(&world));
+	assert_int_equal(fake_mailbox("Work")->count, 4);
+	local_run(&world, "mkdir mail/Work/new");
+	world_converge(&world);
+	world_check_equal(&world, 7);
+	local_run(&world, "rm -r mail/Work");
+	check_end(&world, 3);
+	world_finish(&world);
+}
+
 /* Removed here, and its directory is made by us for what is below it for a
    while: no person has to help. */
 static void test_a_parent_made_by_us_is_no_mount_point(void **state)
@@ -772,6 +800,8 @@ int main(void)
 			test_mail_for_a_mailbox_that_is_renamed_goes_up),
 		cmocka_unit_test(test_mail_for_a_mailbox_never_there_can_wait),
 		cmocka_unit_test(test_an_empty_mount_point_removes_no_mailbox),
+		cmocka_unit_test(
+			test_half_a_folder_with_mail_removes_no_mailbox),
 		cmocka_unit_test(test_a_parent_made_by_us_is_no_mount_point),
 		cmocka_unit_test(test_what_a_restored_copy_lacks_comes_back),
 	};
