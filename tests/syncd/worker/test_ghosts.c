@@ -140,6 +140,7 @@ static void check_soon(const char *from, const char *to)
 	struct world world;
 
 	world_init(&world, "", 1);
+	world_set_look_ms(10);
 	fake_create("Work");
 	world_converge(&world);
 	world_deliver_here(&world, from, 1);

@@ -25,6 +25,7 @@
 /* ---- The clock: every look at it takes a little time ---- */
 
 static uint64_t virtual_ms;
+static unsigned look_ms;
 static int64_t wall_ahead_s;
 static uint64_t random_state;
 static unsigned name_number;
@@ -35,10 +36,15 @@ static struct {
 
 uint64_t clock_now_ms(void)
 {
-	virtual_ms += 100;
+	virtual_ms += look_ms;
 	if (sleep_at.looks > 0 && --sleep_at.looks == 0)
 		world_wait(sleep_at.seconds);
 	return virtual_ms;
+}
+
+void world_set_look_ms(unsigned duration_ms)
+{
+	look_ms = duration_ms;
 }
 
 bool world_sleep_at(unsigned looks, unsigned seconds)
@@ -130,6 +136,7 @@ void world_init(struct world *world, const char *options, uint32_t seed)
 	memset(world, 0, sizeof(*world));
 	world->random = seed * 2654435761u + 1;
 	virtual_ms = 1000000;
+	look_ms = 100;
 	sleep_at.looks = 0;
 	wall_ahead_s = 0;
 	random_state = seed;

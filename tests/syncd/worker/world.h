@@ -36,6 +36,8 @@ void world_converge(struct world *world);
 
 /* Lets so much time pass. */
 void world_wait(unsigned seconds);
+/* How long a look at the clock takes, 100 ms unless told. */
+void world_set_look_ms(unsigned duration_ms);
 /* The machine sleeps so long once the clock has been looked at so many times,
    0 = not any more. False: it was to, and has not yet. */
 bool world_sleep_at(unsigned looks, unsigned seconds);
